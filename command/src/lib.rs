@@ -1,0 +1,1 @@
+//! Decides: the opening's aggregate, the writer, and the HTTP of commands.

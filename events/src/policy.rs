@@ -1,0 +1,77 @@
+//! What an operator decides for one opening.
+
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+
+/// How a hold becomes a booking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payment {
+    /// The merchant's key confirms, after it has the money.
+    Merchant,
+    /// The visitor confirms; nothing is paid here.
+    None,
+}
+
+/// The rules of one opening. Every field has a default; a change never moves
+/// a deadline already given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// The most visitors admitted or inside the seat window at once.
+    #[garde(range(min = 1, max = 1_000_000))]
+    pub capacity: u32,
+    /// The most admissions a minute, evenly spread; none: only the capacity limits.
+    #[garde(inner(range(min = 1, max = 1_000_000)))]
+    pub admissions_per_minute: Option<u32>,
+    /// Seconds an admitted visitor has to enter.
+    #[garde(range(min = 5, max = 3_600))]
+    pub enter_within_s: u32,
+    /// Seconds a visit lasts, unless a live hold lasts longer.
+    #[garde(range(min = 10, max = 86_400))]
+    pub stay_for_s: u32,
+    /// Seconds a hold lasts, and each extension of it.
+    #[garde(range(min = 5, max = 86_400))]
+    pub hold_for_s: u32,
+    /// How many times one hold may be extended.
+    #[garde(range(max = 10))]
+    pub max_extensions: u32,
+    /// The most seats one visitor may hold and have booked in the opening.
+    #[garde(range(min = 1, max = 100))]
+    pub max_seats: u32,
+    /// Who confirms.
+    #[garde(skip)]
+    pub payment: Payment,
+    /// Seconds after a hold's end in which a payment still books, if every
+    /// seat is still free.
+    #[garde(range(max = 604_800))]
+    pub late_payment_grace_s: u32,
+    /// Seconds of silence after which a waiting visitor is away, at most.
+    #[garde(range(min = 10, max = 86_400))]
+    pub away_after_s: u32,
+    /// Missed admissions that a ticket survives; the next one spends it.
+    #[garde(range(max = 100))]
+    pub misses: u32,
+    /// The most tickets the opening takes.
+    #[garde(range(min = 1, max = 2_000_000))]
+    pub max_tickets: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            capacity: 200,
+            admissions_per_minute: None,
+            enter_within_s: 120,
+            stay_for_s: 600,
+            hold_for_s: 300,
+            max_extensions: 1,
+            max_seats: 4,
+            payment: Payment::Merchant,
+            late_payment_grace_s: 600,
+            away_after_s: 120,
+            misses: 1,
+            max_tickets: 2_000_000,
+        }
+    }
+}

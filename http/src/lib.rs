@@ -1,0 +1,1 @@
+//! What every role's HTTP shares: problem documents, authentication, health.

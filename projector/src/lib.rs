@@ -1,0 +1,1 @@
+//! Remembers: queue views and booking views.
