@@ -1,0 +1,282 @@
+//! Deciding one command: due timers first, then the command, then its record.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use tracing::error;
+use usher_events::event::{Event, SeatRefusals};
+use usher_events::ids::{Actor, OpeningId, SeatId, ShowingId};
+use usher_events::record::{self, Headers, Record};
+use usher_events::time::Timestamp;
+
+use super::mailbox::Reply;
+use super::partition::{HashOrder, InFlight, Output, Partition};
+use super::replies::{Answer, Submitted};
+use super::state::Chained;
+use crate::opening::{Command, Decision, Due, Fact, Refusal, Request};
+
+/// How often refusals become an event, in milliseconds.
+const COUNT_EVERY_MS: i64 = 60_000;
+/// The most seats that one count names.
+const COUNTED_SEATS: usize = 1_000;
+/// The most timers of one opening that are decided in one go.
+const TIMERS_AT_ONCE: usize = 1_024;
+
+impl<T> Partition<T> {
+    /// Decides the commands of the mailbox, as long as there is room.
+    pub(super) fn decide_waiting(&mut self, now: Timestamp) {
+        while self.reign.serving() && self.has_room() {
+            let Some(submitted) = self.mailbox.pop_front() else { break };
+            self.decide(submitted, now);
+        }
+        self.release();
+    }
+
+    fn decide(&mut self, mut submitted: Submitted<T>, now: Timestamp) {
+        if !self.knows(&submitted.opening) && !matches!(submitted.request.command, Command::Schedule(_)) {
+            let sent = self.reign.sent();
+            self.wait(sent, submitted, Answer::Refused(Box::new(Refusal::UnknownOpening)));
+            return;
+        }
+        if self.run_due(&submitted.opening, now) == Timers::Hashing {
+            if let Some(waiting) = self.hashing.get_mut(&submitted.opening) {
+                waiting.push_back(submitted);
+            }
+            return;
+        }
+        let opening = submitted.opening.clone();
+        let chained = self.working(&opening);
+        submitted.request.now = now.max(chained.last_at);
+        let sent = self.reign.sent();
+        let (n, answer) = match chained.opening.decide(&submitted.request) {
+            Ok(Decision::Accepted(event)) => {
+                if !self.append(&opening, &submitted.request, event) {
+                    self.outputs.push(Output::Reply(submitted.reply_to, Reply::Unknown));
+                    return;
+                }
+                (sent + 1, self.done(&submitted, true))
+            }
+            // The original's record is confirmed at the latest with what is in flight.
+            Ok(Decision::Repeated) => (sent, self.done(&submitted, false)),
+            // True only if this writer still owns the partition: one own record shows it.
+            Ok(Decision::Already) => (sent + 1, self.done(&submitted, false)),
+            Err(refusal) => (sent, Answer::Refused(Box::new(refusal))),
+        };
+        if self.working(&opening).seq == 0 {
+            self.working.remove(&opening);
+        }
+        self.wait(n, submitted, answer);
+    }
+
+    /// Answers wait in the order of their commands.
+    fn wait(&mut self, n: u64, submitted: Submitted<T>, answer: Answer) {
+        self.replies.wait(n.max(self.replies.last_n()), submitted, answer);
+    }
+
+    fn knows(&self, opening: &OpeningId) -> bool {
+        self.working.contains_key(opening) || self.confirmed.openings.contains_key(opening)
+    }
+
+    fn done(&mut self, submitted: &Submitted<T>, created: bool) -> Answer {
+        let resource = self.working(&submitted.opening).opening.resource(&submitted.request.command);
+        Answer::Done { created, resource: Box::new(resource) }
+    }
+
+    /// The opening as all decisions so far make it.
+    fn working(&mut self, opening: &OpeningId) -> &mut Chained {
+        match self.working.entry(opening.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                entry.insert(self.confirmed.openings.get(opening).cloned().unwrap_or_default())
+            }
+        }
+    }
+
+    /// Applies `event` and sends its record; false when the tenure is over.
+    fn append(&mut self, opening: &OpeningId, request: &Request, event: Event) -> bool {
+        let value = match record::encode(&event) {
+            Ok(value) => value,
+            Err(fault) => {
+                error!(%opening, %fault, "an event cannot be encoded");
+                return false;
+            }
+        };
+        let Some(stamp) = self.reign.next() else { return false };
+        let chained = self.working(opening);
+        let mut headers = Headers {
+            tenure: stamp.tenure,
+            n: stamp.n,
+            seq: chained.seq + 1,
+            command_id: request.id,
+            digest: request.digest,
+            actor: request.actor.to_string().into(),
+            chain: chained.chain,
+        };
+        headers.chain = record::chain(&chained.chain, opening, &value, &headers);
+        let fact = Fact { command_id: request.id, digest: request.digest, event };
+        let (seq, chain) = (headers.seq, headers.chain);
+        chained.fold(&fact, seq, chain);
+        let due = chained.opening.next_due();
+        self.due.set(opening, due);
+        self.outbox.push(Record { key: Some(opening.clone()), value, headers });
+        self.in_flight.push_back(InFlight { fact: Some((opening.clone(), fact)), seq, chain });
+        true
+    }
+
+    // --- timers -----------------------------------------------------------
+
+    /// Decides every timer that is due, of all openings.
+    pub(super) fn run_timers(&mut self, now: Timestamp) {
+        while self.has_room() {
+            let Some((_, opening)) = self.due.first().filter(|(due, _)| *due <= now).cloned() else { break };
+            match self.run_due(&opening, now) {
+                Timers::Done => {}
+                Timers::Hashing => self.due.set(&opening, None),
+                Timers::More => break,
+            }
+        }
+        self.release();
+    }
+
+    /// Decides the timers of `opening` that are due, each its own event.
+    fn run_due(&mut self, opening: &OpeningId, now: Timestamp) -> Timers {
+        if self.hashing.contains_key(opening) {
+            return Timers::Hashing;
+        }
+        for _ in 0..TIMERS_AT_ONCE {
+            let chained = self.working(opening);
+            let at = now.max(chained.last_at);
+            match chained.opening.due(at) {
+                None => {
+                    let due = chained.opening.next_due();
+                    self.due.set(opening, due);
+                    return Timers::Done;
+                }
+                Some(Due::Decide(command)) => {
+                    if !self.decide_timer(opening, command, now) {
+                        return Timers::Done;
+                    }
+                }
+                Some(Due::Hash(job)) => {
+                    let seed = job.needs_seed().map(|needs| {
+                        self.config.draw_keys.seed(&needs.draw_key_id, opening, needs.scheduled_by)
+                    });
+                    let seed = match seed.transpose() {
+                        Ok(seed) => seed,
+                        Err(fault) => {
+                            error!(%opening, %fault, "the draw cannot be held: its key is missing");
+                            self.due.set(opening, None);
+                            return Timers::Done;
+                        }
+                    };
+                    if job.len() > self.config.hash_inline {
+                        self.hashing.insert(opening.clone(), Default::default());
+                        let tenure = self.tenure();
+                        self.outputs.push(Output::Hash(HashOrder { tenure, opening: opening.clone(), job, seed }));
+                        return Timers::Hashing;
+                    }
+                    let command = job.run(seed);
+                    if !self.decide_timer(opening, command, now) {
+                        return Timers::Done;
+                    }
+                }
+            }
+        }
+        Timers::More
+    }
+
+    /// Decides one timer's command; false when nothing came of it.
+    pub(super) fn decide_timer(&mut self, opening: &OpeningId, command: Command, now: Timestamp) -> bool {
+        let chained = self.working(opening);
+        let now = now.max(chained.last_at);
+        let request = Request::of_timer(opening, command, now);
+        match chained.opening.decide(&request) {
+            Ok(Decision::Accepted(event)) => self.append(opening, &request, event),
+            other => {
+                error!(%opening, timer = request.command.name(), outcome = ?other, "a timer that was due changed nothing");
+                self.due.set(opening, None);
+                false
+            }
+        }
+    }
+
+    /// Turns the refusals of the last minute into events.
+    pub(super) fn count_refusals(&mut self, now: Timestamp) {
+        while let Some((opening, command)) = self.refusals.take_due(now) {
+            self.decide_timer(&opening, command, now);
+        }
+    }
+}
+
+/// How far an opening's timers are.
+#[derive(Debug, PartialEq, Eq)]
+enum Timers {
+    /// None is due.
+    Done,
+    /// One waits for its hashes, and everything else of the opening with it.
+    Hashing,
+    /// There are more; they go on at the next tick.
+    More,
+}
+
+/// Refusals since the last count, by opening.
+#[derive(Debug, Default)]
+pub(super) struct Tallies {
+    by_opening: HashMap<OpeningId, Tally>,
+}
+
+#[derive(Debug)]
+struct Tally {
+    since: Timestamp,
+    by_reason: std::collections::BTreeMap<String, u64>,
+    by_seat: HashMap<(ShowingId, SeatId), u64>,
+}
+
+impl Tallies {
+    /// Counts one refusal.
+    pub(super) fn add(&mut self, opening: &OpeningId, refusal: &Refusal, now: Timestamp) {
+        if matches!(refusal, Refusal::UnknownOpening) {
+            return;
+        }
+        let tally = self.by_opening.entry(opening.clone()).or_insert_with(|| Tally {
+            since: now,
+            by_reason: Default::default(),
+            by_seat: HashMap::new(),
+        });
+        *tally.by_reason.entry(refusal.kind().to_owned()).or_default() += 1;
+        for (showing, seat) in refusal.seats() {
+            *tally.by_seat.entry((showing.clone(), seat.clone())).or_default() += 1;
+        }
+    }
+
+    /// When the next count is due.
+    pub(super) fn next_count(&self) -> Timestamp {
+        let since = self.by_opening.values().map(|tally| tally.since).min();
+        since.map_or(Timestamp::MAX, |since| Timestamp(since.0 + COUNT_EVERY_MS))
+    }
+
+    /// One opening's count that is due.
+    fn take_due(&mut self, now: Timestamp) -> Option<(OpeningId, Command)> {
+        let due = self.by_opening.iter().find(|(_, tally)| tally.since.0 + COUNT_EVERY_MS <= now.0);
+        let opening = due.map(|(opening, _)| opening.clone())?;
+        let tally = self.by_opening.remove(&opening)?;
+        let mut by_seat: Vec<SeatRefusals> = tally
+            .by_seat
+            .into_iter()
+            .map(|((showing, seat), count)| SeatRefusals { showing, seat, count })
+            .collect();
+        by_seat.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.showing, &a.seat).cmp(&(&b.showing, &b.seat))));
+        by_seat.truncate(COUNTED_SEATS);
+        let command = Command::CountRefusals { since: tally.since, by_reason: tally.by_reason, by_seat };
+        Some((opening, command))
+    }
+}
+
+impl Request {
+    /// A timer's command, with the id that the state gives it.
+    pub(super) fn of_timer(opening: &OpeningId, command: Command, now: Timestamp) -> Self {
+        let id = command.timer_id(opening, now);
+        let digest = command.digest(opening);
+        Self { id, digest, actor: Actor::Timer(command.name()), now, command }
+    }
+}

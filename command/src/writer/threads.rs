@@ -1,0 +1,272 @@
+//! The threads that drive partitions: real clock, real log.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::error;
+use usher_events::ids::OpeningId;
+use usher_events::log::{Log, Partition as PartitionId, Report, ReportSink};
+use usher_events::record::{Offset, StoredRecord};
+use usher_events::time::Timestamp;
+
+use super::config::WriterConfig;
+use super::follow::{Followers, spawn_followers};
+use super::mailbox::{ReplyTo, Writers};
+use super::partition::{HashOrder, Output, Partition};
+use super::replies::Submitted;
+use crate::opening::Command;
+
+/// The most inputs that are handled before their records go out.
+const BATCH: usize = 1_024;
+/// The longest a thread waits before it looks at its clock again.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
+/// What reaches a writer's thread.
+#[derive(Debug)]
+pub(super) enum Input {
+    Submit(PartitionId, Box<Submitted<ReplyTo>>),
+    Reported(Vec<Report>),
+    /// Records read in the follower's round `round`; the permit bounds how
+    /// much waits here.
+    Followed { partition: PartitionId, round: u64, records: Vec<StoredRecord>, permit: OwnedSemaphorePermit },
+    EndSeen(PartitionId, Offset),
+    CatchUpTo(PartitionId, Offset),
+    Want(PartitionId, bool),
+    Hashed { partition: PartitionId, tenure: u64, opening: OpeningId, command: Command },
+    Stop,
+}
+
+/// The running writers of this process.
+#[derive(Debug)]
+pub struct WriterThreads {
+    writers: Writers,
+    inboxes: Vec<Sender<Input>>,
+    threads: Vec<JoinHandle<()>>,
+    followers: Followers,
+}
+
+impl WriterThreads {
+    /// Starts min(cores, partitions) threads, and a follower for each
+    /// partition in the current tokio runtime. Nothing is claimed before
+    /// [`WriterThreads::want`] says so.
+    pub fn start(config: WriterConfig, log: Arc<dyn Log>) -> std::io::Result<Self> {
+        let config = Arc::new(config);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = cores.min(config.partitions as usize).max(1);
+        let channels: Vec<_> = (0..count).map(|_| unbounded()).collect();
+        let inboxes: Vec<Sender<Input>> =
+            (0..config.partitions as usize).map(|partition| channels[partition % count].0.clone()).collect();
+        let writers = Writers::new(&config, inboxes.clone());
+        let followers = spawn_followers(&log, &inboxes);
+        let mut threads = Vec::with_capacity(count);
+        for (index, (sender, receiver)) in channels.into_iter().enumerate() {
+            let thread = WriterThread::new(index, count, &config, &log, &writers, &followers, (sender, receiver));
+            let builder = std::thread::Builder::new().name(format!("usher-writer-{index}"));
+            threads.push(builder.spawn(move || thread.run())?);
+        }
+        Ok(Self { writers, inboxes, threads, followers })
+    }
+
+    /// The way in for commands.
+    pub fn writers(&self) -> Writers {
+        self.writers.clone()
+    }
+
+    /// Suggests that this instance owns exactly `wanted`.
+    pub fn want(&self, wanted: &[PartitionId]) {
+        for (partition, inbox) in (0..).zip(&self.inboxes) {
+            drop(inbox.send(Input::Want(partition, wanted.contains(&partition))));
+        }
+    }
+
+    /// Whether all that stood in the log at the start is folded.
+    pub fn caught_up(&self) -> bool {
+        self.followers.caught_up()
+    }
+
+    /// Hands all partitions over, and ends the threads once nothing is in
+    /// flight any more.
+    pub fn stop(self) {
+        self.want(&[]);
+        for inbox in &self.inboxes {
+            drop(inbox.send(Input::Stop));
+        }
+        self.followers.stop();
+        for thread in self.threads {
+            if thread.join().is_err() {
+                error!("a writer thread had panicked");
+            }
+        }
+    }
+}
+
+/// One thread with the partitions it drives.
+struct WriterThread {
+    inbox: Receiver<Input>,
+    own: Sender<Input>,
+    log: Arc<dyn Log>,
+    reports: ReportSink,
+    writers: Writers,
+    followers: Followers,
+    index: usize,
+    stride: usize,
+    partitions: Vec<Partition<ReplyTo>>,
+    stopping: bool,
+}
+
+impl WriterThread {
+    fn new(
+        index: usize,
+        stride: usize,
+        config: &Arc<WriterConfig>,
+        log: &Arc<dyn Log>,
+        writers: &Writers,
+        followers: &Followers,
+        (own, inbox): (Sender<Input>, Receiver<Input>),
+    ) -> Self {
+        let sink = own.clone();
+        let partitions = (0..config.partitions)
+            .skip(index)
+            .step_by(stride)
+            .map(|id| Partition::new(id, Arc::clone(config)))
+            .collect();
+        Self {
+            inbox,
+            own,
+            log: Arc::clone(log),
+            reports: Arc::new(move |reports| drop(sink.send(Input::Reported(reports)))),
+            writers: writers.clone(),
+            followers: followers.clone(),
+            index,
+            stride,
+            partitions,
+            stopping: false,
+        }
+    }
+
+    fn run(mut self) {
+        self.flush();
+        loop {
+            match self.inbox.recv_timeout(self.wait()) {
+                Ok(input) => {
+                    self.handle(input);
+                    for _ in 1..BATCH {
+                        let Ok(input) = self.inbox.try_recv() else { break };
+                        self.handle(input);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let now = Timestamp::now();
+            for partition in &mut self.partitions {
+                if partition.next_tick() <= now {
+                    partition.tick(now, rand::random());
+                }
+            }
+            self.flush();
+            if self.stopping && self.partitions.iter().all(|p| !p.serving()) {
+                return;
+            }
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        let next = self.partitions.iter().map(Partition::next_tick).min().unwrap_or(Timestamp::MAX);
+        let ms = next.ms_since(Timestamp::now()).max(0);
+        Duration::from_millis(ms.cast_unsigned()).min(LONGEST_WAIT)
+    }
+
+    fn partition(&mut self, id: PartitionId) -> Option<&mut Partition<ReplyTo>> {
+        self.partitions.get_mut(id as usize / self.stride)
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = Timestamp::now();
+        match input {
+            Input::Submit(id, submitted) => {
+                if let Some(partition) = self.partition(id) {
+                    partition.submit(*submitted, now);
+                }
+            }
+            Input::Reported(reports) => {
+                let Some(id) = reports.first().map(|report| report.partition) else { return };
+                if let Some(partition) = self.partition(id) {
+                    partition.reported(reports, now, rand::random());
+                }
+            }
+            Input::Followed { partition: id, round, records, permit } => {
+                if self.followers.round(id) == round
+                    && let Some(partition) = self.partition(id)
+                {
+                    partition.followed(records, now, rand::random());
+                    let (position, caught_up) = (partition.state().position, partition.caught_up());
+                    self.followers.folded(id, position, caught_up);
+                }
+                drop(permit);
+            }
+            Input::EndSeen(id, end) => {
+                if let Some(partition) = self.partition(id) {
+                    partition.end_seen(end, now, rand::random());
+                }
+            }
+            Input::CatchUpTo(id, end) => {
+                if let Some(partition) = self.partition(id) {
+                    partition.catch_up_to(end);
+                    partition.tick(now, rand::random());
+                    let (position, caught_up) = (partition.state().position, partition.caught_up());
+                    self.followers.folded(id, position, caught_up);
+                }
+            }
+            Input::Want(id, wanted) => {
+                let wanted = wanted && !self.stopping;
+                if let Some(partition) = self.partition(id) {
+                    partition.want(wanted, now, rand::random());
+                }
+            }
+            Input::Hashed { partition: id, tenure, opening, command } => {
+                if let Some(partition) = self.partition(id) {
+                    partition.hashed(tenure, &opening, command, now);
+                }
+            }
+            Input::Stop => self.stopping = true,
+        }
+    }
+
+    fn flush(&mut self) {
+        for slot in 0..self.partitions.len() {
+            let id = PartitionId::try_from(self.index + slot * self.stride).unwrap_or(PartitionId::MAX);
+            for output in self.partitions[slot].take_outputs() {
+                self.carry_out(id, output);
+            }
+        }
+    }
+
+    fn carry_out(&self, id: PartitionId, output: Output<ReplyTo>) {
+        match output {
+            Output::Append(records) => self.log.append(id, records, &self.reports),
+            Output::Reply(reply_to, reply) => reply_to.send(reply),
+            Output::Follow(from) => self.followers.follow(id, Some(from)),
+            Output::Unfollow => self.followers.follow(id, None),
+            Output::Owner(owner) => self.writers.set_owner(id, owner),
+            Output::Hash(order) => self.hash(id, order),
+        }
+    }
+
+    /// Hashes in a thread of its own: a draw is rare and takes seconds.
+    fn hash(&self, partition: PartitionId, order: HashOrder) {
+        let own = self.own.clone();
+        let HashOrder { tenure, opening, job, seed } = order;
+        let builder = std::thread::Builder::new().name("usher-draw".to_owned());
+        let spawned = builder.spawn(move || {
+            let command = job.run(seed);
+            drop(own.send(Input::Hashed { partition, tenure, opening, command }));
+        });
+        if let Err(fault) = spawned {
+            error!(partition, %fault, "no thread for the draw's hashes; the tenure goes on without the draw");
+        }
+    }
+}
