@@ -1,1 +1,23 @@
-fn main() {}
+//! usher: takes a crowd from "tickets open at 20:00" to "you have seats G7
+//! and G8". One binary, its roles as subcommands.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod cli;
+mod config;
+mod logging;
+mod roles;
+mod sample;
+mod shutdown;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Before anything that may speak TLS: several libraries panic without one.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        return cli::fail("another TLS provider was installed before ours");
+    }
+    cli::Cli::parse().run()
+}

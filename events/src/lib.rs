@@ -17,5 +17,6 @@ pub mod plan;
 pub mod policy;
 pub mod ranks;
 pub mod record;
+pub mod reign;
 pub mod tenure;
 pub mod time;

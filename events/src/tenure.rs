@@ -22,6 +22,19 @@ impl Stamp {
     }
 }
 
+/// The reader's rule that a checker may take away, to show that it is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CursorRules {
+    /// A record that does not continue the open tenure is void and closes it.
+    pub void: bool,
+}
+
+impl Default for CursorRules {
+    fn default() -> Self {
+        Self { void: true }
+    }
+}
+
 /// What a reader of one partition keeps between records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Cursor {
@@ -31,6 +44,9 @@ pub struct Cursor {
     pub n: u64,
     /// Whether the next rank would be valid.
     pub open: bool,
+    /// The rules in force; all, outside of checkers.
+    #[serde(skip)]
+    pub rules: CursorRules,
 }
 
 /// What a reader does with a record.
@@ -45,13 +61,22 @@ pub enum Verdict {
 }
 
 impl Cursor {
+    /// The start of a partition, with some rules taken away, for checkers.
+    pub fn with_rules(rules: CursorRules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
     /// Judges the next record of the partition and moves on.
     pub fn judge(&mut self, stamp: Stamp) -> Verdict {
         if stamp.is_claim() {
-            *self = Self { tenure: stamp.tenure, n: 0, open: true };
+            *self = Self { tenure: stamp.tenure, n: 0, open: true, rules: self.rules };
             return Verdict::Claim;
         }
         if self.open && stamp.tenure == self.tenure && stamp.n == self.n + 1 {
+            self.n = stamp.n;
+            return Verdict::Valid;
+        }
+        if !self.rules.void {
             self.n = stamp.n;
             return Verdict::Valid;
         }

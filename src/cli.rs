@@ -1,0 +1,154 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Config;
+use crate::{logging, roles, shutdown};
+
+/// Takes a crowd from "tickets open at 20:00" to "you have seats G7 and G8":
+/// fairly, without selling a seat twice, and so that anyone can check it.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub(crate) struct Cli {
+    /// A settings file; `usher settings` prints the commented defaults.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Everything in one process: embedded log, views in memory.
+    Serve {
+        /// Add a sample opening that opens in half a minute.
+        #[arg(long)]
+        sample: bool,
+    },
+    /// Decides commands, over Kafka.
+    Command,
+    /// Keeps the views in Redis and Postgres up to date with the log.
+    Projector(Projector),
+    /// Answers queries from Redis and Postgres.
+    Query,
+    /// Makes the topics and brings the database's tables up to date.
+    Migrate,
+    /// Makes an API key: prints it, and the hash to configure.
+    Key {
+        /// What the key is for.
+        kind: KeyKind,
+    },
+    /// Prints the commented default settings.
+    Settings,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum KeyKind {
+    Operator,
+    Merchant,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Projector {
+    #[command(subcommand)]
+    pub(crate) act: Option<ProjectorAct>,
+}
+
+/// What an operator does about a projection that stopped.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ProjectorAct {
+    /// Shows how far each projection is, and which have stopped, and why.
+    Inspect,
+    /// Has a stopped projection try its event again.
+    Resume {
+        /// Which projection.
+        #[arg(long)]
+        projection: String,
+        /// Of which partition.
+        #[arg(long)]
+        partition: u32,
+        /// Who says so.
+        #[arg(long)]
+        by: String,
+    },
+    /// Has a stopped projection go on after the event that stopped it.
+    Skip {
+        /// Which projection.
+        #[arg(long)]
+        projection: String,
+        /// Of which partition.
+        #[arg(long)]
+        partition: u32,
+        /// The offset of the event that is skipped.
+        #[arg(long)]
+        offset: u64,
+        /// Who says so.
+        #[arg(long)]
+        by: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+impl Cli {
+    /// Runs the role until it ends or is told to stop.
+    pub(crate) fn run(self) -> ExitCode {
+        match &self.role {
+            Role::Settings => return say(include_str!("../usher.default.toml")),
+            Role::Key { kind } => return roles::key::mint(*kind),
+            _ => {}
+        }
+        let config = match Config::load(self.config.as_deref()) {
+            Ok(config) => config,
+            Err(error) => return fail(&format!("settings: {error}")),
+        };
+        if let Err(error) = logging::start(&config.trace) {
+            return fail(&format!("settings: trace.filter: {error}"));
+        }
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return fail(&format!("no runtime: {error}")),
+        };
+        let result = runtime.block_on(run_role(self.role, config));
+        // Threads of the Kafka client may outlive a broker that is away.
+        runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!(%error, "stopped");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+async fn run_role(role: Role, config: Config) -> Result<(), roles::RoleError> {
+    let stop = shutdown::on_signal()?;
+    match role {
+        Role::Serve { sample } => roles::serve::run(config, sample, stop).await,
+        Role::Command => roles::command::run(config, stop).await,
+        Role::Projector(Projector { act: None }) => roles::projector::run(config, stop).await,
+        Role::Projector(Projector { act: Some(act) }) => roles::projector::act(config, act).await,
+        Role::Query => roles::query::run(config, stop).await,
+        Role::Migrate => roles::migrate::run(config).await,
+        Role::Key { .. } | Role::Settings => Ok(()),
+    }
+}
+
+/// Prints what was asked for to standard output.
+#[allow(clippy::print_stdout, reason = "the answer of a command goes to standard output")]
+pub(crate) fn say(text: &str) -> ExitCode {
+    print!("{text}");
+    ExitCode::SUCCESS
+}
+
+/// Says on standard error what went wrong before there was a log.
+#[allow(clippy::print_stderr, reason = "there is no log yet")]
+pub(crate) fn fail(text: &str) -> ExitCode {
+    eprintln!("usher: {text}");
+    ExitCode::FAILURE
+}

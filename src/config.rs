@@ -1,0 +1,242 @@
+//! Settings: commented defaults, then a file, then the environment.
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use garde::Validate;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// The commented defaults, compiled in.
+const DEFAULTS: &str = include_str!("../usher.default.toml");
+/// Variables of the test stack, which are no settings.
+const NOT_SETTINGS: &str = "stack";
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// A key is unknown, or a value has the wrong type.
+    #[error("{0}")]
+    Form(Box<figment::Error>),
+    /// A value is out of its bounds.
+    #[error("{0}")]
+    Bounds(#[from] garde::Report),
+    /// A setting that the role needs is empty.
+    #[error("`{0}` is needed for this role (environment: USHER_{1})")]
+    Missing(&'static str, &'static str),
+}
+
+/// All settings. `usher.default.toml` says what each means.
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    #[garde(dive)]
+    pub(crate) http: Http,
+    #[garde(skip)]
+    pub(crate) data: Data,
+    #[garde(dive)]
+    pub(crate) log: Log,
+    #[garde(skip)]
+    pub(crate) trace: Trace,
+    #[garde(skip)]
+    pub(crate) auth: Auth,
+    #[garde(skip)]
+    pub(crate) draw: Draw,
+    #[garde(dive)]
+    pub(crate) writer: Writer,
+    #[garde(dive)]
+    pub(crate) kafka: Kafka,
+    #[garde(skip)]
+    pub(crate) redis: Redis,
+    #[garde(dive)]
+    pub(crate) postgres: Postgres,
+    #[garde(dive)]
+    pub(crate) query: Query,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http {
+    #[garde(skip)]
+    pub(crate) listen: String,
+    #[garde(skip)]
+    pub(crate) advertise: String,
+    #[garde(range(min = 1_024, max = 15_728_640))]
+    pub(crate) max_body_bytes: usize,
+    #[garde(range(min = 1, max = 600))]
+    pub(crate) timeout_s: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Data {
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    #[garde(range(min = 1, max = 1_024))]
+    pub(crate) partitions: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TraceFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Trace {
+    pub(crate) format: TraceFormat,
+    pub(crate) filter: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Auth {
+    pub(crate) operator_key: SecretString,
+    pub(crate) merchant_key: SecretString,
+    pub(crate) keys: Vec<usher_http::auth::KeyConfig>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Draw {
+    pub(crate) keys: Vec<DrawKey>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DrawKey {
+    pub(crate) id: String,
+    pub(crate) secret: SecretString,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Writer {
+    #[garde(range(min = 1, max = 100_000))]
+    pub(crate) max_in_flight: usize,
+    #[garde(range(min = 1, max = 1_000_000))]
+    pub(crate) mailbox: usize,
+    #[garde(range(min = 100, max = 60_000))]
+    pub(crate) patience_ms: u64,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kafka {
+    #[garde(skip)]
+    pub(crate) brokers: String,
+    #[garde(length(min = 1, max = 200))]
+    pub(crate) topic: String,
+    #[garde(length(min = 1, max = 200))]
+    pub(crate) dead_letter_topic: String,
+    #[garde(length(min = 1, max = 200))]
+    pub(crate) group: String,
+    #[garde(range(max = 9))]
+    pub(crate) replication: i32,
+    #[garde(range(min = 1_000, max = 300_000))]
+    pub(crate) message_timeout_ms: u32,
+    #[garde(range(min = 1_000, max = 60_000))]
+    pub(crate) session_timeout_ms: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Redis {
+    pub(crate) url: SecretString,
+    pub(crate) prefix: String,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Postgres {
+    #[garde(skip)]
+    pub(crate) url: SecretString,
+    #[garde(range(min = 2, max = 200))]
+    pub(crate) max_connections: u32,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Query {
+    #[garde(range(min = 1, max = 60_000))]
+    pub(crate) after_timeout_ms: u64,
+    #[garde(range(min = 1, max = 1_000_000))]
+    pub(crate) after_waiters: usize,
+}
+
+impl Config {
+    /// Reads the defaults, then `file` if there is one, then the environment.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Toml::string(DEFAULTS));
+        if let Some(file) = file {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let environment = Env::prefixed("USHER_")
+            .filter(|key| !key.as_str().to_ascii_lowercase().starts_with(NOT_SETTINGS))
+            .split("__");
+        let config: Self =
+            figment.merge(environment).extract().map_err(|error| ConfigError::Form(Box::new(error)))?;
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_with(variables: &[(&str, &str)]) -> Result<Config, String> {
+        let mut loaded = Err(String::new());
+        figment::Jail::expect_with(|jail| {
+            for (key, value) in variables {
+                jail.set_env(key, value);
+            }
+            loaded = Config::load(None).map_err(|error| error.to_string());
+            Ok(())
+        });
+        loaded
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(load_with(&[]).unwrap().log.partitions, 16);
+    }
+
+    #[test]
+    fn the_environment_overrides_the_defaults() {
+        let config = load_with(&[("USHER_LOG__PARTITIONS", "4"), ("USHER_HTTP__LISTEN", "127.0.0.1:9000")]);
+        let config = config.unwrap();
+        assert_eq!(config.log.partitions, 4);
+        assert_eq!(config.http.listen, "127.0.0.1:9000");
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let error = load_with(&[("USHER_HTTP__LISTNE", "x")]).unwrap_err();
+        assert!(error.contains("listne"), "{error}");
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_is_an_error_that_names_it() {
+        let error = load_with(&[("USHER_LOG__PARTITIONS", "0")]).unwrap_err();
+        assert!(error.contains("log.partitions"), "{error}");
+    }
+
+    #[test]
+    fn the_variables_of_the_test_stack_are_no_settings() {
+        assert!(load_with(&[("USHER_STACK", "x"), ("USHER_STACK_DIR", "y")]).is_ok());
+    }
+
+    #[test]
+    fn secrets_do_not_show_when_the_settings_are_printed() {
+        let config = load_with(&[("USHER_AUTH__OPERATOR_KEY", "an-operator-key-of-32-characters")]).unwrap();
+        assert!(!format!("{config:?}").contains("an-operator-key"));
+    }
+}
