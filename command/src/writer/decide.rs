@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use tracing::error;
 use usher_events::event::{Event, SeatRefusals};
@@ -45,9 +46,9 @@ impl<T> Partition<T> {
             return;
         }
         let opening = submitted.opening.clone();
+        let sent = self.reign.sent();
         let chained = self.working(&opening);
         submitted.request.now = now.max(chained.last_at);
-        let sent = self.reign.sent();
         let (n, answer) = match chained.opening.decide(&submitted.request) {
             Ok(Decision::Accepted(event)) => {
                 if !self.append(&opening, &submitted.request, event) {
@@ -113,7 +114,11 @@ impl<T> Partition<T> {
             chain: chained.chain,
         };
         headers.chain = record::chain(&chained.chain, opening, &value, &headers);
-        let fact = Fact { command_id: request.id, digest: request.digest, event };
+        let order = match &request.command {
+            Command::HoldDraw { order, .. } => Some(Arc::clone(order)),
+            _ => None,
+        };
+        let fact = Fact { command_id: request.id, digest: request.digest, event, order };
         let (seq, chain) = (headers.seq, headers.chain);
         chained.fold(&fact, seq, chain);
         let due = chained.opening.next_due();
@@ -172,7 +177,12 @@ impl<T> Partition<T> {
                     if job.len() > self.config.hash_inline {
                         self.hashing.insert(opening.clone(), Default::default());
                         let tenure = self.tenure();
-                        self.outputs.push(Output::Hash(HashOrder { tenure, opening: opening.clone(), job, seed }));
+                        self.outputs.push(Output::Hash(HashOrder {
+                            tenure,
+                            opening: opening.clone(),
+                            job,
+                            seed,
+                        }));
                         return Timers::Hashing;
                     }
                     let command = job.run(seed);
@@ -265,7 +275,9 @@ impl Tallies {
             .into_iter()
             .map(|((showing, seat), count)| SeatRefusals { showing, seat, count })
             .collect();
-        by_seat.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.showing, &a.seat).cmp(&(&b.showing, &b.seat))));
+        by_seat.sort_by(|a, b| {
+            b.count.cmp(&a.count).then_with(|| (&a.showing, &a.seat).cmp(&(&b.showing, &b.seat)))
+        });
         by_seat.truncate(COUNTED_SEATS);
         let command = Command::CountRefusals { since: tally.since, by_reason: tally.by_reason, by_seat };
         Some((opening, command))

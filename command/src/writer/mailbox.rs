@@ -111,9 +111,8 @@ impl Writers {
 
     /// Who owns the partition of `opening`.
     pub fn owner(&self, opening: &OpeningId) -> Owner {
-        self.lane(self.partition_of(opening)).map_or(Owner::Nobody, |lane| {
-            lane.owner.read().unwrap_or_else(PoisonError::into_inner).clone()
-        })
+        self.lane(self.partition_of(opening))
+            .map_or(Owner::Nobody, |lane| lane.owner.read().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// How many partitions this instance owns.

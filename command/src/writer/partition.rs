@@ -262,7 +262,9 @@ impl<T> Partition<T> {
                 }
                 Progress::Over if !was_over => {
                     let reason = match &report.outcome {
-                        Ok(offset) => format!("record {} landed at offset {offset}, not in its place", report.n),
+                        Ok(offset) => {
+                            format!("record {} landed at offset {offset}, not in its place", report.n)
+                        }
                         Err(error) => error.to_string(),
                     };
                     warn!(partition = self.id, tenure = report.tenure, n = report.n, %reason, "the tenure is over");
@@ -365,7 +367,8 @@ impl<T> Partition<T> {
         let foreign = self.confirmed.cursor.tenure != self.tenure;
         if foreign && now.ms_since(appended_at) < RECENT_CLAIM_MS {
             let jitter = i64::try_from(random % 500).unwrap_or(0);
-            self.claim_not_before = self.claim_not_before.max(Timestamp(now.0 + CLAIM_BACK_AFTER_MS + jitter));
+            self.claim_not_before =
+                self.claim_not_before.max(Timestamp(now.0 + CLAIM_BACK_AFTER_MS + jitter));
         }
     }
 
@@ -427,7 +430,11 @@ impl<T> Partition<T> {
         let claim = self.confirmed.claim.as_ref();
         let skew = claim.map_or(0, |claim| start::clock_skew_ms(self.claim_at, claim.appended_at, now));
         if skew > start::MAX_CLOCK_SKEW_MS {
-            error!(partition = self.id, skew_ms = skew, "not serving: this clock and the log's differ too much");
+            error!(
+                partition = self.id,
+                skew_ms = skew,
+                "not serving: this clock and the log's differ too much"
+            );
             self.over(now);
             return;
         }
@@ -483,7 +490,9 @@ impl<T> Partition<T> {
         let newest = self.confirmed.claim.as_ref();
         let owner = match newest {
             _ if self.reign.serving() => Owner::Me,
-            Some(claim) if !self.wanted && claim.tenure != self.tenure => Owner::Other(claim.claimed.address.as_str().into()),
+            Some(claim) if !self.wanted && claim.tenure != self.tenure => {
+                Owner::Other(claim.claimed.address.as_str().into())
+            }
             _ => Owner::Nobody,
         };
         if owner != self.owner {

@@ -15,7 +15,9 @@ pub(super) const MAX_CLOCK_SKEW_MS: i64 = 2_000;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The log was made with another number of partitions.
-    #[error("the log has {actual} partitions since its first record, but {configured} are configured; the number never changes")]
+    #[error(
+        "the log has {actual} partitions since its first record, but {configured} are configured; the number never changes"
+    )]
     PartitionCount {
         /// What the configuration says.
         configured: u32,
@@ -93,7 +95,8 @@ mod tests {
 
     #[test]
     fn clocks_agree_while_the_log_takes_a_record_between_sending_and_seeing() {
-        let skew = |sent, appended, seen| clock_skew_ms(Timestamp(sent), Timestamp(appended), Timestamp(seen));
+        let skew =
+            |sent, appended, seen| clock_skew_ms(Timestamp(sent), Timestamp(appended), Timestamp(seen));
         assert_eq!(skew(1_000, 1_500, 9_000), 0, "a slow log is not a wrong clock");
         assert_eq!(skew(1_000, 400, 1_200), 600, "the log is behind");
         assert_eq!(skew(1_000, 4_200, 1_200), 3_000, "the log is ahead");

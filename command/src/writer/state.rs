@@ -93,7 +93,8 @@ impl PartitionState {
             }
             (event, Some(key)) => {
                 let headers = record.headers;
-                let fact = Fact { command_id: headers.command_id, digest: headers.digest, event };
+                let (command_id, digest) = (headers.command_id, headers.digest);
+                let fact = Fact { command_id, digest, event, order: None };
                 self.openings.entry(key).or_default().fold(&fact, headers.seq, headers.chain);
             }
             (_, None) => {}

@@ -31,11 +31,21 @@ pub(super) enum Input {
     Reported(Vec<Report>),
     /// Records read in the follower's round `round`; the permit bounds how
     /// much waits here.
-    Followed { partition: PartitionId, round: u64, records: Vec<StoredRecord>, permit: OwnedSemaphorePermit },
+    Followed {
+        partition: PartitionId,
+        round: u64,
+        records: Vec<StoredRecord>,
+        permit: OwnedSemaphorePermit,
+    },
     EndSeen(PartitionId, Offset),
     CatchUpTo(PartitionId, Offset),
     Want(PartitionId, bool),
-    Hashed { partition: PartitionId, tenure: u64, opening: OpeningId, command: Command },
+    Hashed {
+        partition: PartitionId,
+        tenure: u64,
+        opening: OpeningId,
+        command: Command,
+    },
     Stop,
 }
 
@@ -63,7 +73,8 @@ impl WriterThreads {
         let followers = spawn_followers(&log, &inboxes);
         let mut threads = Vec::with_capacity(count);
         for (index, (sender, receiver)) in channels.into_iter().enumerate() {
-            let thread = WriterThread::new(index, count, &config, &log, &writers, &followers, (sender, receiver));
+            let thread =
+                WriterThread::new(index, count, &config, &log, &writers, &followers, (sender, receiver));
             let builder = std::thread::Builder::new().name(format!("usher-writer-{index}"));
             threads.push(builder.spawn(move || thread.run())?);
         }

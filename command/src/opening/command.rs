@@ -1,0 +1,253 @@
+//! What may be asked of an opening.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use usher_events::event::Beacon;
+use usher_events::event::SeatRefusals;
+use usher_events::ids::{
+    Actor, AdmissionId, BookingId, CommandId, ExtensionId, Hash, HoldId, OpeningId, PaymentReference,
+    PlanName, SeatId, ShowingId, Ticket,
+};
+use usher_events::plan::{Plan, Showing};
+use usher_events::policy::Policy;
+use usher_events::time::Timestamp;
+use uuid::Uuid;
+
+/// A command with all that its decision may depend on.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The command's id: the same id is the same command.
+    pub id: CommandId,
+    /// BLAKE3 of the canonical request; see [`Command::digest`].
+    pub digest: Hash,
+    /// Who sent it.
+    pub actor: Actor,
+    /// When it is decided.
+    pub now: Timestamp,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// All that a new opening is told.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Schedule {
+    /// What people read.
+    pub title: String,
+    /// When the lobby closes and the opening opens.
+    pub opens_at: Timestamp,
+    /// When it starts to drain by itself, if it does.
+    pub drains_at: Option<Timestamp>,
+    /// When it closes.
+    pub closes_at: Timestamp,
+    /// The rules.
+    pub policy: Policy,
+    /// The beacon that the draw waits for, if any.
+    pub beacon: Option<Beacon>,
+    /// Its halls.
+    pub plans: BTreeMap<PlanName, Plan>,
+    /// Its showings.
+    pub showings: Vec<Showing>,
+    /// SHA-256 of the draw's seed; not part of what the caller asked.
+    #[serde(skip)]
+    pub seed_commitment: Hash,
+    /// Which draw key the seed derives from; not part of what the caller asked.
+    #[serde(skip)]
+    pub draw_key_id: String,
+}
+
+/// What may be asked of an opening, by people and by its own timers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "fields are named as in the events, which document them")]
+pub enum Command {
+    /// Let the opening be.
+    Schedule(Box<Schedule>),
+    /// Change title or times; what is not named stays.
+    Reschedule {
+        title: Option<String>,
+        opens_at: Option<Timestamp>,
+        /// `Some(None)` takes it away.
+        drains_at: Option<Option<Timestamp>>,
+        closes_at: Option<Timestamp>,
+    },
+    /// One more plan.
+    AddPlan { name: PlanName, plan: Box<Plan> },
+    /// One more showing.
+    AddShowing { showing: Showing },
+    /// Change the rules by a JSON merge patch (RFC 7396).
+    ChangePolicy { patch: serde_json::Value },
+    /// Change the word to everybody.
+    SetMessage { message: Option<String> },
+    /// Stop admissions.
+    Pause,
+    /// Go on with admissions.
+    Resume,
+    /// Take no new joins.
+    Drain,
+    /// End it.
+    Close,
+    /// Get in line.
+    Join { ticket: Ticket },
+    /// Give the place up.
+    Leave { ticket: Ticket },
+    /// A sign of life: whoever was away is back.
+    Return { ticket: Ticket },
+    /// Enter the seat window.
+    Enter { ticket: Ticket },
+    /// Leave the seat window.
+    LeaveWindow { ticket: Ticket },
+    /// Let the next ones in, by hand.
+    AdmitByHand { admission: AdmissionId, count: u32 },
+    /// Keep these seats for the visitor.
+    Hold { hold: HoldId, ticket: Ticket, showing: ShowingId, seats: Vec<SeatId> },
+    /// Keep them longer.
+    Extend { hold: HoldId, ticket: Ticket, extension: ExtensionId },
+    /// Give them back.
+    Release { hold: HoldId, ticket: Ticket },
+    /// Settle a payment of the hold.
+    Confirm { booking: BookingId, hold: HoldId, payment_reference: PaymentReference },
+    /// Give a booking's seats back.
+    Cancel { booking: BookingId },
+
+    /// Timer: `opens_at` has come.
+    CloseLobby { cohort_root: Hash, count: u32 },
+    /// Timer: the lobby is closed, draw its order.
+    HoldDraw {
+        seed: Hash,
+        order_root: Hash,
+        /// The drawn order, so that no fold need hash it again.
+        #[serde(skip)]
+        order: Arc<[Ticket]>,
+    },
+    /// Timer: the order is drawn, open.
+    Open,
+    /// Timer: slots are free and visitors wait.
+    AdmitNext,
+    /// Timer: admitted visitors did not enter.
+    ExpireAdmissions,
+    /// Timer: visits have lasted long enough.
+    EndVisits,
+    /// Timer: holds ran out.
+    ExpireHolds,
+    /// Timer: `drains_at` has come.
+    DrainOnTime,
+    /// Timer: `closes_at` has come, or a drained opening is empty.
+    CloseOnTime,
+    /// Timer: there were refusals in the last minute.
+    CountRefusals { since: Timestamp, by_reason: BTreeMap<String, u64>, by_seat: Vec<SeatRefusals> },
+}
+
+impl Command {
+    /// BLAKE3 of the canonical request: the opening, then the command as JSON
+    /// with its fields in their fixed order.
+    pub fn digest(&self, opening: &OpeningId) -> Hash {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&(opening.as_str().len() as u64).to_le_bytes());
+        hasher.update(opening.as_str().as_bytes());
+        // A command holds nothing that JSON cannot: text keys, finite numbers
+        // that came as JSON.
+        drop(serde_json::to_writer(&mut hasher, self));
+        Hash(hasher.finalize().into())
+    }
+
+    /// The id of a command whose resource the client named, or that can
+    /// happen only once to it; none where an `Idempotency-Key` is needed.
+    pub fn own_id(&self, digest: &Hash) -> Option<CommandId> {
+        match self {
+            Self::AdmitByHand { admission, .. } => Some(CommandId(admission.0)),
+            Self::Hold { hold, .. } => Some(CommandId(hold.0)),
+            Self::Extend { extension, .. } => Some(CommandId(extension.0)),
+            Self::Confirm { booking, .. } => Some(CommandId(booking.0)),
+            Self::Reschedule { .. }
+            | Self::ChangePolicy { .. }
+            | Self::SetMessage { .. }
+            | Self::Pause
+            | Self::Resume
+            | Self::Drain
+            | Self::Close => None,
+            Self::Schedule(_) => None,
+            _ => Some(derived_id(digest)),
+        }
+    }
+
+    /// A timer's id: made from what is due and when.
+    pub fn timer_id(&self, opening: &OpeningId, due: Timestamp) -> CommandId {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(opening.as_str().as_bytes()).update(b"\0").update(self.name().as_bytes());
+        hasher.update(&due.0.to_le_bytes());
+        derived_id(&Hash(hasher.finalize().into()))
+    }
+
+    /// The command's name, as logs and the `actor` of timers show it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Schedule(_) => "schedule",
+            Self::Reschedule { .. } => "reschedule",
+            Self::AddPlan { .. } => "add-plan",
+            Self::AddShowing { .. } => "add-showing",
+            Self::ChangePolicy { .. } => "change-policy",
+            Self::SetMessage { .. } => "set-message",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Drain => "drain",
+            Self::Close => "close",
+            Self::Join { .. } => "join",
+            Self::Leave { .. } => "leave",
+            Self::Return { .. } => "return",
+            Self::Enter { .. } => "enter",
+            Self::LeaveWindow { .. } => "leave-window",
+            Self::AdmitByHand { .. } => "admit-by-hand",
+            Self::Hold { .. } => "hold",
+            Self::Extend { .. } => "extend",
+            Self::Release { .. } => "release",
+            Self::Confirm { .. } => "confirm",
+            Self::Cancel { .. } => "cancel",
+            Self::CloseLobby { .. } => "close-lobby",
+            Self::HoldDraw { .. } => "draw",
+            Self::Open => "open",
+            Self::AdmitNext => "admit",
+            Self::ExpireAdmissions => "expire-admissions",
+            Self::EndVisits => "end-visits",
+            Self::ExpireHolds => "expire-holds",
+            Self::DrainOnTime => "drain-on-time",
+            Self::CloseOnTime => "close-on-time",
+            Self::CountRefusals { .. } => "count-refusals",
+        }
+    }
+
+    /// Whether an accepted one is remembered by its id. What a ticket's own
+    /// state tells, and what timers do, need not be.
+    pub(super) fn is_remembered(event: &usher_events::event::Event) -> bool {
+        use usher_events::event::Event::*;
+        !matches!(
+            event,
+            VisitorJoined(_)
+                | VisitorLeft(_)
+                | VisitorsReturned(_)
+                | VisitorsWentAway(_)
+                | VisitorEntered(_)
+                | VisitsEnded(_)
+                | LobbyClosed(_)
+                | DrawHeld(_)
+                | OpeningOpened(_)
+                | AdmissionsExpired(_)
+                | HoldsExpired(_)
+                | HoldReleased(_)
+                | RefusalsCounted(_)
+        ) && !matches!(event, VisitorsAdmitted(admitted) if admitted.admission.is_none())
+    }
+}
+
+/// The id of the command that schedules `opening`: an opening's id is never
+/// reused, so it is made from that alone.
+pub fn schedule_id(opening: &OpeningId) -> CommandId {
+    derived_id(&Hash(blake3::hash(opening.as_str().as_bytes()).into()))
+}
+
+fn derived_id(digest: &Hash) -> CommandId {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.0[..16]);
+    CommandId(Uuid::new_v8(bytes))
+}

@@ -1,0 +1,240 @@
+//! Holds: seats kept for one visitor until a deadline.
+
+use serde::{Deserialize, Serialize};
+use usher_events::event::{
+    HoldExtended, HoldReleased, HoldSwapped, HoldsExpired, ReleasedHold, SeatsHeld, TicketState,
+};
+use usher_events::ids::{ExtensionId, HoldId, SeatId, ShowingId, Ticket};
+use usher_events::time::Timestamp;
+
+use super::queue::Entry;
+use super::seats::SeatState;
+use super::{Decision, HoldState, MAX_MEMBERS, Opening, OpeningState, Refusal, Resource};
+
+/// One hold, also after its end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Hold {
+    pub(super) ticket: Ticket,
+    pub(super) showing: u32,
+    pub(super) seats: Vec<u32>,
+    pub(super) state: HoldState,
+    pub(super) expires_at: Timestamp,
+    pub(super) extensions: u32,
+}
+
+/// What one visitor has of the seats.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Visitor {
+    pub(super) live_holds: Vec<HoldId>,
+    pub(super) booked_seats: u32,
+}
+
+impl Opening {
+    /// Keeps `seats` for `ticket`: all of them or none.
+    ///
+    /// Refused when the visitor is not inside the seat window, when a seat is
+    /// not free (all of them are named), or over the policy's limit.
+    pub(super) fn hold(
+        &self,
+        now: Timestamp,
+        hold: HoldId,
+        ticket: Ticket,
+        showing: &ShowingId,
+        seats: &[SeatId],
+    ) -> Result<Decision, Refusal> {
+        if self.state == OpeningState::Closed {
+            return Err(Refusal::WrongState { state: self.state });
+        }
+        let entry = self.inside(&ticket)?;
+        if seats.is_empty() {
+            return Err(Refusal::invalid("seats", "expected at least one seat"));
+        }
+        self.check_limit(&ticket, seats.len())?;
+        let (at, indexes) = self.known_seats(showing, seats)?;
+        let conflicts = self.conflicts(at, &indexes);
+        if !conflicts.is_empty() {
+            return Err(Refusal::SeatsTaken { showing: showing.clone(), conflicts });
+        }
+        let expires_at = now.plus_s(self.policy.hold_for_s);
+        let leave_by = entry.deadline.max(expires_at);
+        let (showing, seats) = (showing.clone(), seats.to_vec());
+        Ok(Decision::Accepted(
+            SeatsHeld { at: now, hold, ticket, showing, seats, expires_at, leave_by }.into(),
+        ))
+    }
+
+    fn inside(&self, ticket: &Ticket) -> Result<&Entry, Refusal> {
+        let entry = self.entry_of(ticket)?;
+        match entry.state {
+            TicketState::Inside => Ok(entry),
+            state if state.is_final() => Err(Refusal::Gone { state }),
+            state => Err(Refusal::NotInside { state }),
+        }
+    }
+
+    fn check_limit(&self, ticket: &Ticket, asked: usize) -> Result<(), Refusal> {
+        let held: usize = self.live_holds(ticket).map(|(_, hold)| hold.seats.len()).sum();
+        let booked = self.visitors.get(ticket).map_or(0, |visitor| visitor.booked_seats);
+        let max_seats = self.policy.max_seats;
+        if held + booked as usize + asked > max_seats as usize {
+            let held = u32::try_from(held).unwrap_or(u32::MAX);
+            return Err(Refusal::TooManySeats { max_seats, held, booked });
+        }
+        Ok(())
+    }
+
+    /// Makes a live hold last longer, as often as the policy lets it.
+    pub(super) fn extend(
+        &self,
+        now: Timestamp,
+        hold: HoldId,
+        ticket: Ticket,
+        extension: ExtensionId,
+    ) -> Result<Decision, Refusal> {
+        let found = self.own_hold(hold, ticket)?;
+        match found.state {
+            HoldState::Live => {}
+            HoldState::Booked => return Err(Refusal::HoldBooked { hold }),
+            _ => return Err(Refusal::HoldOver { hold, expired_at: Some(found.expires_at) }),
+        }
+        let max_extensions = self.policy.max_extensions;
+        if found.extensions >= max_extensions {
+            return Err(Refusal::NoMoreExtensions { max_extensions });
+        }
+        let expires_at = found.expires_at.max(now.plus_s(self.policy.hold_for_s));
+        let leave_by = self.entry_of(&ticket)?.deadline.max(expires_at);
+        Ok(Decision::Accepted(HoldExtended { at: now, hold, ticket, extension, expires_at, leave_by }.into()))
+    }
+
+    /// Gives a live hold back.
+    pub(super) fn release(&self, now: Timestamp, hold: HoldId, ticket: Ticket) -> Result<Decision, Refusal> {
+        let found = self.own_hold(hold, ticket)?;
+        match found.state {
+            HoldState::Live => {
+                let released = self.released(hold, found);
+                Ok(Decision::Accepted(HoldReleased { at: now, ticket, released }.into()))
+            }
+            HoldState::Booked => Err(Refusal::HoldBooked { hold }),
+            HoldState::Released | HoldState::Expired => Ok(Decision::Repeated),
+        }
+    }
+
+    fn own_hold(&self, hold: HoldId, ticket: Ticket) -> Result<&Hold, Refusal> {
+        let found = self.holds.get(&hold).ok_or(Refusal::UnknownHold)?;
+        // Whose hold it is, is nobody else's to know.
+        if found.ticket == ticket { Ok(found) } else { Err(Refusal::UnknownHold) }
+    }
+
+    pub(super) fn hold_of_other(&self, hold: HoldId, ticket: Ticket) -> bool {
+        self.holds.get(&hold).is_some_and(|found| found.ticket != ticket)
+    }
+
+    /// Holds whose time is over.
+    pub(super) fn expire_holds(&self, now: Timestamp) -> Result<Decision, Refusal> {
+        let due = self.ending_holds.iter().take_while(|(deadline, _)| *deadline <= now);
+        let expired = due.filter_map(|(_, id)| self.holds.get(id).map(|hold| self.released(*id, hold)));
+        let holds: Vec<ReleasedHold> = expired.take(MAX_MEMBERS / 4).collect();
+        if holds.is_empty() {
+            return Err(Refusal::NotDue);
+        }
+        Ok(Decision::Accepted(HoldsExpired { at: now, holds }.into()))
+    }
+
+    pub(super) fn live_holds(&self, ticket: &Ticket) -> impl Iterator<Item = (HoldId, &Hold)> {
+        let ids = self.visitors.get(ticket).map(|visitor| visitor.live_holds.as_slice()).unwrap_or_default();
+        ids.iter().filter_map(|id| self.holds.get(id).map(|hold| (*id, hold)))
+    }
+
+    pub(super) fn released(&self, id: HoldId, hold: &Hold) -> ReleasedHold {
+        ReleasedHold { hold: id, showing: self.showing_id(hold), seats: self.seat_ids(hold) }
+    }
+
+    pub(super) fn showing_id(&self, hold: &Hold) -> ShowingId {
+        self.showings[hold.showing as usize].showing.showing.clone()
+    }
+
+    pub(super) fn seat_ids(&self, hold: &Hold) -> Vec<SeatId> {
+        self.hall_of(hold.showing as usize).map(|hall| hall.ids(&hold.seats)).unwrap_or_default()
+    }
+
+    pub(super) fn hold_resource(&self, hold: HoldId, extension: Option<ExtensionId>) -> Resource {
+        let Some(found) = self.holds.get(&hold) else { return Resource::Nothing {} };
+        Resource::Hold {
+            hold,
+            state: found.state,
+            showing: self.showing_id(found),
+            seats: self.seat_ids(found),
+            expires_at: found.expires_at,
+            extension,
+        }
+    }
+
+    // --- fold -------------------------------------------------------------
+
+    pub(super) fn seats_held(&mut self, event: &SeatsHeld) {
+        let Ok((showing, seats)) = self.known_seats(&event.showing, &event.seats) else { return };
+        self.set_seats(showing, &seats, SeatState::Held);
+        let hold = Hold {
+            ticket: event.ticket,
+            showing: u32::try_from(showing).unwrap_or(u32::MAX),
+            seats,
+            state: HoldState::Live,
+            expires_at: event.expires_at,
+            extensions: 0,
+        };
+        self.holds.insert(event.hold, hold);
+        self.ending_holds.insert((event.expires_at, event.hold));
+        self.visitors.entry(event.ticket).or_default().live_holds.push(event.hold);
+        self.queue.set_deadline_of(&event.ticket, event.leave_by);
+    }
+
+    pub(super) fn hold_swapped(&mut self, event: &HoldSwapped) {
+        let Ok((showing, seats)) = self.known_seats(&event.showing, &event.seats) else { return };
+        if let Ok((_, freed)) = self.known_seats(&event.showing, &event.freed) {
+            self.set_seats(showing, &freed, SeatState::Free);
+        }
+        self.set_seats(showing, &seats, SeatState::Held);
+        if let Some(hold) = self.holds.get_mut(&event.hold) {
+            hold.seats = seats;
+        }
+    }
+
+    pub(super) fn hold_extended(&mut self, event: &HoldExtended) {
+        let Some(hold) = self.holds.get_mut(&event.hold) else { return };
+        self.ending_holds.remove(&(hold.expires_at, event.hold));
+        hold.expires_at = event.expires_at;
+        hold.extensions += 1;
+        self.ending_holds.insert((event.expires_at, event.hold));
+        self.queue.set_deadline_of(&event.ticket, event.leave_by);
+    }
+
+    pub(super) fn hold_ended(&mut self, released: &ReleasedHold, state: HoldState) {
+        if let Some((showing, seats)) = self.end_hold(released.hold, state) {
+            self.set_seats(showing, &seats, SeatState::Free);
+        }
+    }
+
+    /// Ends a live hold; its seats are the caller's to set.
+    pub(super) fn end_hold(&mut self, id: HoldId, state: HoldState) -> Option<(usize, Vec<u32>)> {
+        let hold = self.holds.get_mut(&id)?;
+        hold.state = state;
+        self.ending_holds.remove(&(hold.expires_at, id));
+        if let Some(visitor) = self.visitors.get_mut(&hold.ticket) {
+            visitor.live_holds.retain(|live| *live != id);
+        }
+        Some((hold.showing as usize, hold.seats.clone()))
+    }
+
+    /// No live hold ends before `floor`.
+    pub(super) fn raise_holds(&mut self, floor: Timestamp) {
+        let early = self.ending_holds.iter().take_while(|(deadline, _)| *deadline < floor);
+        let early: Vec<(Timestamp, HoldId)> = early.copied().collect();
+        for (deadline, id) in early {
+            self.ending_holds.remove(&(deadline, id));
+            self.ending_holds.insert((floor, id));
+            if let Some(hold) = self.holds.get_mut(&id) {
+                hold.expires_at = floor;
+            }
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The line: tickets, their numbers and states.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use serde::{Deserialize, Serialize};
+use usher_events::event::{TicketMoved, TicketState, VisitorJoined, VisitorsReturned};
+use usher_events::ids::Ticket;
+use usher_events::ranks::Ranks;
+use usher_events::time::Timestamp;
+
+use super::{Decision, Opening, OpeningState, Refusal};
+
+/// One ticket. Kept small: there may be two million.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) ticket: Ticket,
+    /// To enter, or to leave by; only while admitted or inside.
+    pub(super) deadline: Timestamp,
+    /// 0 in the lobby.
+    pub(super) number: u32,
+    pub(super) state: TicketState,
+    pub(super) misses: u8,
+    /// Whether it is in the draw's cohort.
+    pub(super) cohort: bool,
+}
+
+/// All tickets of one opening.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Snapshot")]
+pub struct Queue {
+    entries: Vec<Entry>,
+    #[serde(skip)]
+    index: Index,
+    /// The entry of each number, from 1.
+    by_number: Vec<u32>,
+    /// The numbers of those who wait and are present.
+    present: Ranks,
+    counts: [u32; 8],
+    /// Deadlines of admitted and of inside tickets.
+    pub(super) entering: BTreeSet<(Timestamp, u32)>,
+    pub(super) leaving: BTreeSet<(Timestamp, u32)>,
+    /// Whose place went where, for the draw's numbers.
+    moved: HashMap<u32, u32>,
+    /// How many the cohort has, once the lobby is closed.
+    cohort: u32,
+    /// The greatest number given, those of the cohort included.
+    last_number: u32,
+}
+
+/// Finds entries by ticket. Keyed anew in each process: tickets are chosen
+/// by strangers.
+#[derive(Debug, Clone, Default)]
+struct Index {
+    table: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+/// The queue as snapshots hold it; the index is made anew.
+#[derive(Deserialize)]
+struct Snapshot {
+    entries: Vec<Entry>,
+    by_number: Vec<u32>,
+    present: Ranks,
+    counts: [u32; 8],
+    entering: BTreeSet<(Timestamp, u32)>,
+    leaving: BTreeSet<(Timestamp, u32)>,
+    moved: HashMap<u32, u32>,
+    cohort: u32,
+    last_number: u32,
+}
+
+impl From<Snapshot> for Queue {
+    fn from(snapshot: Snapshot) -> Self {
+        let Snapshot { entries, by_number, present, counts, entering, leaving, moved, cohort, last_number } =
+            snapshot;
+        let mut index = Index::default();
+        for (at, entry) in (0..).zip(&entries) {
+            index.insert(&entries, entry.ticket, at);
+        }
+        Self { entries, index, by_number, present, counts, entering, leaving, moved, cohort, last_number }
+    }
+}
+
+impl Index {
+    fn find(&self, entries: &[Entry], ticket: &Ticket) -> Option<u32> {
+        let hash = self.hasher.hash_one(ticket);
+        self.table.find(hash, |at| entries[*at as usize].ticket == *ticket).copied()
+    }
+
+    fn insert(&mut self, entries: &[Entry], ticket: Ticket, at: u32) {
+        let hasher = &self.hasher;
+        let rehash = |at: &u32| hasher.hash_one(entries[*at as usize].ticket);
+        self.table.insert_unique(hasher.hash_one(ticket), at, rehash);
+    }
+}
+
+impl Queue {
+    /// How many tickets there are, in all states.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nobody ever joined.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many tickets are in `state`.
+    pub fn count(&self, state: TicketState) -> u32 {
+        self.counts[state as usize]
+    }
+
+    /// How many wait and are present, with a number.
+    pub fn present(&self) -> u32 {
+        self.present.len()
+    }
+
+    /// A ticket's state and number.
+    pub fn ticket(&self, ticket: &Ticket) -> Option<(TicketState, Option<u32>)> {
+        let entry = self.get(ticket)?;
+        Some((entry.state, (entry.number > 0).then_some(entry.number)))
+    }
+
+    /// How many present visitors are ahead of `number`, plus one.
+    pub(super) fn position(&self, number: u32) -> u32 {
+        self.present.below(number) + 1
+    }
+
+    pub(super) fn get(&self, ticket: &Ticket) -> Option<&Entry> {
+        self.index.find(&self.entries, ticket).map(|at| &self.entries[at as usize])
+    }
+
+    pub(super) fn entry(&self, at: u32) -> &Entry {
+        &self.entries[at as usize]
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(super) fn cohort(&self) -> u32 {
+        self.cohort
+    }
+
+    /// The present visitors with the smallest numbers, in order.
+    pub(super) fn next_present(&self) -> impl Iterator<Item = &Entry> {
+        (0..).map_while(|skip| self.present.nth(skip)).map(|number| self.by_number(number))
+    }
+
+    fn by_number(&self, number: u32) -> &Entry {
+        &self.entries[self.by_number[(number - 1) as usize] as usize]
+    }
+
+    fn find(&self, ticket: &Ticket) -> Option<u32> {
+        self.index.find(&self.entries, ticket)
+    }
+
+    // --- fold -------------------------------------------------------------
+
+    pub(super) fn joined(&mut self, ticket: Ticket, number: Option<u32>) {
+        let state = if number.is_some() { TicketState::Waiting } else { TicketState::Lobby };
+        self.add(ticket, number.unwrap_or(0), state);
+    }
+
+    fn add(&mut self, ticket: Ticket, number: u32, state: TicketState) -> u32 {
+        let at = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        self.index.insert(&self.entries, ticket, at);
+        let deadline = Timestamp::default();
+        self.entries.push(Entry { ticket, deadline, number, state, misses: 0, cohort: false });
+        self.counts[state as usize] += 1;
+        self.give_number(at, number);
+        at
+    }
+
+    fn give_number(&mut self, at: u32, number: u32) {
+        if number == 0 {
+            return;
+        }
+        let slot = (number - 1) as usize;
+        if self.by_number.len() <= slot {
+            self.by_number.resize(slot + 1, u32::MAX);
+        }
+        self.by_number[slot] = at;
+        self.last_number = self.last_number.max(number);
+        let entry = &mut self.entries[at as usize];
+        entry.number = number;
+        if entry.state == TicketState::Lobby {
+            self.set_state(at, TicketState::Waiting);
+        } else if entry.state == TicketState::Waiting {
+            self.present.insert(number);
+        }
+    }
+
+    /// Moves an entry to `state`, and out of what its old state kept.
+    pub(super) fn set_state(&mut self, at: u32, state: TicketState) {
+        let entry = &mut self.entries[at as usize];
+        let old = std::mem::replace(&mut entry.state, state);
+        self.counts[old as usize] -= 1;
+        self.counts[state as usize] += 1;
+        let (deadline, number) = (entry.deadline, entry.number);
+        match old {
+            TicketState::Waiting => drop(self.present.remove(number)),
+            TicketState::Admitted => drop(self.entering.remove(&(deadline, at))),
+            TicketState::Inside => drop(self.leaving.remove(&(deadline, at))),
+            _ => {}
+        }
+        if state == TicketState::Waiting {
+            self.present.insert(number);
+        }
+    }
+
+    /// Sets until when an admitted or inside ticket has time.
+    pub(super) fn set_deadline(&mut self, at: u32, deadline: Timestamp) {
+        let entry = &mut self.entries[at as usize];
+        let order = match entry.state {
+            TicketState::Admitted => &mut self.entering,
+            TicketState::Inside => &mut self.leaving,
+            _ => return,
+        };
+        order.remove(&(entry.deadline, at));
+        entry.deadline = deadline;
+        order.insert((deadline, at));
+    }
+
+    pub(super) fn set_state_of(&mut self, ticket: &Ticket, state: TicketState) {
+        if let Some(at) = self.find(ticket) {
+            self.set_state(at, state);
+        }
+    }
+
+    pub(super) fn set_deadline_of(&mut self, ticket: &Ticket, deadline: Timestamp) {
+        if let Some(at) = self.find(ticket) {
+            self.set_deadline(at, deadline);
+        }
+    }
+
+    pub(super) fn moved(&mut self, event: &TicketMoved) {
+        let from = self.find(&event.from);
+        let to = match self.find(&event.to) {
+            Some(to) => to,
+            None => self.add(event.to, 0, TicketState::Lobby),
+        };
+        if let Some(from) = from {
+            self.set_state(from, TicketState::Left);
+            let (number, cohort) = (self.entries[from as usize].number, self.entries[from as usize].cohort);
+            if cohort && number == 0 {
+                self.moved.insert(from, to);
+            }
+        }
+        self.set_state(to, event.state);
+        self.give_number(to, event.number.unwrap_or(0));
+    }
+
+    pub(super) fn lobby_closed(&mut self) {
+        for entry in &mut self.entries {
+            entry.cohort = entry.number == 0 && !entry.state.is_final();
+            self.cohort += u32::from(entry.cohort);
+        }
+        self.last_number = self.cohort;
+    }
+
+    /// Gives the cohort its numbers, in drawn order.
+    pub(super) fn drawn(&mut self, order: &[Ticket]) {
+        for (number, ticket) in (1..).zip(order) {
+            let Some(drawn) = self.find(ticket) else { continue };
+            let mut owner = drawn;
+            while let Some(next) = self.moved.get(&owner) {
+                owner = *next;
+            }
+            self.give_number(drawn, number);
+            if owner != drawn {
+                self.give_number(owner, number);
+            }
+        }
+        self.moved.clear();
+    }
+
+    pub(super) fn entered(&mut self, ticket: Ticket, leave_by: Timestamp) {
+        self.set_state_of(&ticket, TicketState::Inside);
+        self.set_deadline_of(&ticket, leave_by);
+    }
+
+    pub(super) fn missed(&mut self, away: &[Ticket], spent: &[Ticket]) {
+        for ticket in away {
+            if let Some(at) = self.find(ticket) {
+                self.set_state(at, TicketState::Away);
+                let misses = &mut self.entries[at as usize].misses;
+                *misses = misses.saturating_add(1);
+            }
+        }
+        for ticket in spent {
+            self.set_state_of(ticket, TicketState::Spent);
+        }
+    }
+
+    pub(super) fn went_away(&mut self, tickets: &[Ticket]) {
+        for ticket in tickets {
+            self.set_state_of(ticket, TicketState::Away);
+        }
+    }
+
+    pub(super) fn returned(&mut self, tickets: &[Ticket]) {
+        for ticket in tickets {
+            if let Some(at) = self.find(ticket) {
+                let numbered = self.entries[at as usize].number > 0;
+                self.set_state(at, if numbered { TicketState::Waiting } else { TicketState::Lobby });
+            }
+        }
+    }
+
+    /// No deadline falls before `floor`.
+    pub(super) fn raise_deadlines(&mut self, floor: Timestamp) {
+        let due = |order: &BTreeSet<(Timestamp, u32)>| -> Vec<u32> {
+            order.iter().take_while(|(deadline, _)| *deadline < floor).map(|(_, at)| *at).collect()
+        };
+        for at in due(&self.entering).into_iter().chain(due(&self.leaving)) {
+            self.set_deadline(at, floor);
+        }
+    }
+}
+
+// --- decide ---------------------------------------------------------------
+
+impl Opening {
+    pub(super) fn entry_of(&self, ticket: &Ticket) -> Result<&Entry, Refusal> {
+        self.queue.get(ticket).ok_or(Refusal::UnknownTicket)
+    }
+
+    /// Gets in line: into the lobby before the opening, then behind all others.
+    pub(super) fn join(&self, now: Timestamp, ticket: Ticket) -> Result<Decision, Refusal> {
+        if self.queue.get(&ticket).is_some() {
+            return Ok(Decision::Repeated);
+        }
+        let number = match self.state {
+            OpeningState::Scheduled => None,
+            OpeningState::Drawing | OpeningState::Open | OpeningState::Paused => {
+                Some(self.queue.last_number + 1)
+            }
+            state => return Err(Refusal::WrongState { state }),
+        };
+        if self.queue.len() >= self.policy.max_tickets as usize {
+            return Err(Refusal::Full { max_tickets: self.policy.max_tickets });
+        }
+        Ok(Decision::Accepted(VisitorJoined { at: now, ticket, number, subject: None }.into()))
+    }
+
+    /// A sign of life: whoever was away is back in their old place.
+    pub(super) fn come_back(&self, now: Timestamp, ticket: Ticket) -> Result<Decision, Refusal> {
+        match self.entry_of(&ticket)?.state {
+            TicketState::Away if self.state == OpeningState::Closed => {
+                Err(Refusal::WrongState { state: self.state })
+            }
+            TicketState::Away => {
+                Ok(Decision::Accepted(VisitorsReturned { at: now, tickets: vec![ticket] }.into()))
+            }
+            state if state.is_final() => Err(Refusal::Gone { state }),
+            _ => Ok(Decision::Repeated),
+        }
+    }
+}

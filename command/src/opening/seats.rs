@@ -1,0 +1,137 @@
+//! The seats of showings: free, held, booked, blocked.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use usher_events::ids::{PlanName, SeatId, ShowingId};
+use usher_events::plan::{Plan, Showing};
+
+use super::{Opening, Refusal, SeatConflict, SeatProblem};
+
+/// What a seat is in one showing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum SeatState {
+    Free,
+    Held,
+    Booked,
+    Blocked,
+}
+
+/// The seats of a plan; the drawing itself is for the views.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Hall {
+    pub(super) seats: Vec<SeatId>,
+    index: HashMap<SeatId, u32>,
+    blocked: Vec<u32>,
+}
+
+impl Hall {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let seats: Vec<SeatId> = plan.seating.seats().map(|seat| seat.seat_guid.clone()).collect();
+        let index: HashMap<SeatId, u32> = seats.iter().cloned().zip(0..).collect();
+        let blocked = plan.details.blocked.keys().filter_map(|seat| index.get(seat).copied()).collect();
+        Self { seats, index, blocked }
+    }
+
+    pub(super) fn find(&self, seat: &SeatId) -> Option<u32> {
+        self.index.get(seat).copied()
+    }
+
+    pub(super) fn ids(&self, seats: &[u32]) -> Vec<SeatId> {
+        seats.iter().map(|seat| self.seats[*seat as usize].clone()).collect()
+    }
+}
+
+/// One showing with the state of each of its seats.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ShowingSeats {
+    pub(super) showing: Showing,
+    pub(super) states: Vec<SeatState>,
+}
+
+impl Opening {
+    /// A showing's place in the list, by its id.
+    pub(super) fn find_showing(&self, showing: &ShowingId) -> Option<usize> {
+        self.showings.iter().position(|known| known.showing.showing == *showing)
+    }
+
+    pub(super) fn hall_of(&self, showing: usize) -> Option<&Hall> {
+        self.halls.get(&self.showings.get(showing)?.showing.plan)
+    }
+
+    /// The asked seats by index: all exist, none twice.
+    pub(super) fn known_seats(
+        &self,
+        showing: &ShowingId,
+        seats: &[SeatId],
+    ) -> Result<(usize, Vec<u32>), Refusal> {
+        let unknown = || Refusal::UnknownShowing { showing: showing.clone() };
+        let at = self.find_showing(showing).ok_or_else(unknown)?;
+        let hall = self.hall_of(at).ok_or_else(unknown)?;
+        let mut found = Vec::with_capacity(seats.len());
+        let mut missing = Vec::new();
+        for (i, seat) in seats.iter().enumerate() {
+            match hall.find(seat) {
+                Some(index) if found.contains(&index) => {
+                    return Err(Refusal::invalid(
+                        format!("seats[{i}]"),
+                        format!("seat `{seat}` is asked for twice"),
+                    ));
+                }
+                Some(index) => found.push(index),
+                None => missing.push(seat.clone()),
+            }
+        }
+        if missing.is_empty() {
+            Ok((at, found))
+        } else {
+            Err(Refusal::UnknownSeats { showing: showing.clone(), seats: missing })
+        }
+    }
+
+    /// Which of the seats are not free, and why.
+    pub(super) fn conflicts(&self, showing: usize, seats: &[u32]) -> Vec<SeatConflict> {
+        let (Some(shown), Some(hall)) = (self.showings.get(showing), self.hall_of(showing)) else {
+            return Vec::new();
+        };
+        let problem = |seat: &u32| match shown.states[*seat as usize] {
+            SeatState::Free => None,
+            SeatState::Held => Some(SeatProblem::Held),
+            SeatState::Booked => Some(SeatProblem::Booked),
+            SeatState::Blocked => Some(SeatProblem::Blocked),
+        };
+        let conflict = |seat: &u32| {
+            problem(seat).map(|why| SeatConflict { seat: hall.seats[*seat as usize].clone(), why })
+        };
+        seats.iter().filter_map(conflict).collect()
+    }
+
+    // --- fold -------------------------------------------------------------
+
+    pub(super) fn plan_added(&mut self, name: &PlanName, plan: &Plan) {
+        self.halls.insert(name.clone(), Hall::new(plan));
+    }
+
+    pub(super) fn showing_added(&mut self, showing: &Showing) {
+        let Some(hall) = self.halls.get(&showing.plan) else { return };
+        let mut states = vec![SeatState::Free; hall.seats.len()];
+        for seat in &hall.blocked {
+            states[*seat as usize] = SeatState::Blocked;
+        }
+        self.showings.push(ShowingSeats { showing: showing.clone(), states });
+    }
+
+    pub(super) fn set_seats(&mut self, showing: usize, seats: &[u32], state: SeatState) {
+        if let Some(shown) = self.showings.get_mut(showing) {
+            for seat in seats {
+                shown.states[*seat as usize] = state;
+            }
+        }
+    }
+
+    pub(super) fn seats_blocked(&mut self, showing: &ShowingId, seats: &[SeatId], blocked: bool) {
+        if let Ok((at, seats)) = self.known_seats(showing, seats) {
+            self.set_seats(at, &seats, if blocked { SeatState::Blocked } else { SeatState::Free });
+        }
+    }
+}

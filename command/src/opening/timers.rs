@@ -1,0 +1,184 @@
+//! Timers: what an opening does by itself, and when.
+
+use usher_events::event::{OpeningClosed, OpeningDrained, OpeningOpened, RefusalsCounted, TicketState};
+use usher_events::time::Timestamp;
+
+use super::{Command, Decision, HashJob, Opening, OpeningState, Refusal, Resource};
+
+/// After a claim no deadline falls before its time and this, in seconds:
+/// nobody is punished for our outage.
+const CLAIM_GRACE_S: u32 = 30;
+
+/// What is due now.
+#[derive(Debug)]
+pub enum Due {
+    /// This command.
+    Decide(Command),
+    /// The command that these hashes lead to.
+    Hash(HashJob),
+}
+
+/// A timer, by what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    CloseLobby,
+    HoldDraw,
+    Open,
+    DrainOnTime,
+    ExpireHolds,
+    ExpireAdmissions,
+    EndVisits,
+    AdmitNext,
+    Close,
+}
+
+impl Opening {
+    /// When the next timer is due, if any is to come.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.next_timer().map(|(at, _)| at)
+    }
+
+    /// The first timer that is due at `now`, if one is.
+    pub fn due(&self, now: Timestamp) -> Option<Due> {
+        let (_, timer) = self.next_timer().filter(|(at, _)| *at <= now)?;
+        Some(match timer {
+            Timer::CloseLobby => Due::Hash(self.lobby_job()),
+            Timer::HoldDraw => Due::Hash(self.draw_job()?),
+            Timer::Open => Due::Decide(Command::Open),
+            Timer::DrainOnTime => Due::Decide(Command::DrainOnTime),
+            Timer::ExpireHolds => Due::Decide(Command::ExpireHolds),
+            Timer::ExpireAdmissions => Due::Decide(Command::ExpireAdmissions),
+            Timer::EndVisits => Due::Decide(Command::EndVisits),
+            Timer::AdmitNext => Due::Decide(Command::AdmitNext),
+            Timer::Close => Due::Decide(Command::CloseOnTime),
+        })
+    }
+
+    /// The timer that is due first. Of those due at the same time, expiries
+    /// go before admissions, and closing comes last.
+    fn next_timer(&self) -> Option<(Timestamp, Timer)> {
+        let at = |time: Option<Timestamp>, timer| time.map(|time| (time, timer));
+        let scheduled = match self.state {
+            _ if !self.exists() => return None,
+            OpeningState::Scheduled => at(Some(self.opens_at), Timer::CloseLobby),
+            OpeningState::Drawing if self.draw.seed.is_some() => at(Some(self.opens_at), Timer::Open),
+            OpeningState::Drawing if self.draw.beacon.is_none() => at(Some(self.opens_at), Timer::HoldDraw),
+            OpeningState::Open | OpeningState::Paused => at(self.drains_at, Timer::DrainOnTime),
+            _ => None,
+        };
+        [
+            scheduled,
+            at(self.ending_holds.first().map(|(time, _)| *time), Timer::ExpireHolds),
+            at(self.queue.entering.first().map(|(time, _)| *time), Timer::ExpireAdmissions),
+            at(self.queue.leaving.first().map(|(time, _)| *time), Timer::EndVisits),
+            at(self.admission_due(), Timer::AdmitNext),
+            at(self.close_due(), Timer::Close),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// When it closes by itself: on time, or at once when drained and empty.
+    fn close_due(&self) -> Option<Timestamp> {
+        let open = !matches!(self.state, OpeningState::Closed | OpeningState::Scheduled);
+        let empty = self.state == OpeningState::Draining
+            && self.ending_holds.is_empty()
+            && [TicketState::Waiting, TicketState::Away, TicketState::Admitted, TicketState::Inside]
+                .iter()
+                .all(|state| self.queue.count(*state) == 0);
+        open.then_some(if empty { Timestamp::default() } else { self.closes_at })
+    }
+
+    pub(super) fn decide_timer(&self, now: Timestamp, timer: &Command) -> Result<Decision, Refusal> {
+        match timer {
+            Command::CloseLobby { cohort_root, count } => self.close_lobby(now, *cohort_root, *count),
+            Command::HoldDraw { seed, order_root, .. } => self.hold_draw(now, *seed, *order_root),
+            Command::Open if self.state == OpeningState::Drawing && self.draw.seed.is_some() => {
+                Ok(Decision::Accepted(OpeningOpened { at: now }.into()))
+            }
+            Command::AdmitNext => self.admit_next(now),
+            Command::ExpireAdmissions => self.expire_admissions(now),
+            Command::EndVisits => self.end_visits(now),
+            Command::ExpireHolds => self.expire_holds(now),
+            Command::DrainOnTime
+                if matches!(self.state, OpeningState::Open | OpeningState::Paused)
+                    && self.drains_at.is_some_and(|at| at <= now) =>
+            {
+                Ok(Decision::Accepted(OpeningDrained { at: now }.into()))
+            }
+            Command::CloseOnTime if self.close_due().is_some_and(|at| at <= now) => {
+                Ok(Decision::Accepted(OpeningClosed { at: now }.into()))
+            }
+            Command::CountRefusals { since, by_reason, by_seat } => Ok(Decision::Accepted(
+                RefusalsCounted {
+                    at: now,
+                    since: *since,
+                    by_reason: by_reason.clone(),
+                    by_seat: by_seat.clone(),
+                }
+                .into(),
+            )),
+            _ => Err(Refusal::NotDue),
+        }
+    }
+
+    /// A writer claimed the partition at `claim_at`: part of the fold.
+    pub fn claimed(&mut self, claim_at: Timestamp) {
+        let floor = claim_at.plus_s(CLAIM_GRACE_S);
+        self.queue.raise_deadlines(floor);
+        self.raise_holds(floor);
+    }
+
+    /// The resource that `command` is about, as it is now.
+    pub fn resource(&self, command: &Command) -> Resource {
+        match command {
+            Command::AddPlan { name, .. } => match self.halls.get(name) {
+                Some(hall) => Resource::Plan { plan: name.clone(), seats: hall.seats.len() },
+                None => Resource::Nothing {},
+            },
+            Command::AddShowing { showing } => {
+                let found = self.find_showing(&showing.showing).and_then(|at| self.showings.get(at));
+                found.map_or(Resource::Nothing {}, |found| Resource::Showing {
+                    showing: found.showing.showing.clone(),
+                    plan: found.showing.plan.clone(),
+                    seats: found.states.len(),
+                })
+            }
+            Command::Join { ticket } | Command::Leave { ticket } => self.ticket_resource(ticket),
+            Command::Return { ticket } => match self.queue.ticket(ticket) {
+                Some((state, _)) => {
+                    let next_in_s = (self.policy.away_after_s / 3).max(1);
+                    Resource::Presence { ticket: *ticket, state, next_in_s }
+                }
+                None => Resource::Nothing {},
+            },
+            Command::Enter { ticket } | Command::LeaveWindow { ticket } => match self.queue.get(ticket) {
+                Some(entry) => {
+                    let leave_by = (entry.state == TicketState::Inside).then_some(entry.deadline);
+                    Resource::Entry { ticket: *ticket, state: entry.state, leave_by }
+                }
+                None => Resource::Nothing {},
+            },
+            Command::AdmitByHand { admission, .. } => Resource::Admission {
+                admission: *admission,
+                count: self.admissions.get(admission).copied().unwrap_or(0),
+                serving_number: self.serving_number,
+            },
+            Command::Hold { hold, .. } | Command::Release { hold, .. } => self.hold_resource(*hold, None),
+            Command::Extend { hold, extension, .. } => self.hold_resource(*hold, Some(*extension)),
+            Command::Confirm { hold, payment_reference, .. } => {
+                self.settlement_resource(*hold, payment_reference)
+            }
+            Command::Cancel { booking } => self.booking_resource(*booking),
+            _ => self.opening_resource(),
+        }
+    }
+
+    fn ticket_resource(&self, ticket: &usher_events::ids::Ticket) -> Resource {
+        match self.queue.ticket(ticket) {
+            Some((state, number)) => Resource::Ticket { ticket: *ticket, state, number },
+            None => Resource::Nothing {},
+        }
+    }
+}
