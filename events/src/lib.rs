@@ -20,3 +20,4 @@ pub mod record;
 pub mod reign;
 pub mod tenure;
 pub mod time;
+pub mod wire;

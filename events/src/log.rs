@@ -27,6 +27,8 @@
 //! Nothing here retries for the caller: a writer whose append failed drops
 //! its state and claims again.
 
+pub mod embedded;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -102,7 +102,9 @@ pub mod rfc3339 {
         }
 
         /// Reads the time, or null.
-        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Timestamp>, D::Error> {
             Ok(Option::<Present>::deserialize(deserializer)?.map(|present| present.0))
         }
     }
