@@ -1,1 +1,10 @@
-//! What every role's HTTP shares: problem documents, authentication, health.
+//! What every role's HTTP shares: problem documents, bodies and parameters,
+//! who calls, positions, and the routes for operators.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod as_of;
+pub mod auth;
+pub mod body;
+pub mod problem;
+pub mod server;
