@@ -4,5 +4,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod draw_keys;
+pub mod http;
 pub mod opening;
 pub mod writer;

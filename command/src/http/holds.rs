@@ -1,0 +1,87 @@
+//! Holding seats, extending and releasing.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use usher_events::ids::{ExtensionId, HoldId, OpeningId, SeatId, ShowingId};
+use usher_http::body::{Json, Path};
+use usher_http::problem::Problem;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::tickets::Nothing;
+use super::{CommandState, answer};
+use crate::opening::Command;
+
+pub(super) fn routes() -> OpenApiRouter<CommandState> {
+    OpenApiRouter::new().routes(routes!(hold, release)).routes(routes!(extend))
+}
+
+/// Which seats to hold.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct HoldBody {
+    /// Of which showing.
+    #[schema(value_type = String, example = "gangnam-1-1900")]
+    showing: ShowingId,
+    /// Which seats, by `seat_guid`.
+    #[schema(value_type = Vec<String>, example = json!(["G7", "G8"]))]
+    seats: Vec<SeatId>,
+}
+
+/// Hold seats: all of them or none.
+#[utoipa::path(
+    put, path = "/v1/openings/{opening}/holds/{hold}", tag = "seats",
+    params(("opening" = String, Path), ("hold" = uuid::Uuid, Path, description = "Made by the client")),
+    request_body = HoldBody,
+    responses(
+        (status = 201, description = "Held: `{hold, state, showing, seats, expires_at, as_of}`"),
+        (status = 200, description = "Was held by the same request before; the hold as it is now"),
+        (status = 403, description = "Problem `not-inside`"),
+        (status = 409, description = "Problem `seats-taken` names each seat and why; `too-many-seats`; `id-in-use`"),
+        (status = 422, description = "Problem `unknown-seats`, `invalid` or `id-reused`")
+    )
+)]
+async fn hold(
+    State(state): State<CommandState>,
+    Path((opening, hold)): Path<(OpeningId, HoldId)>,
+    headers: HeaderMap,
+    Json(body): Json<HoldBody>,
+) -> Result<Response, Problem> {
+    let (ticket, actor) = state.caller(&headers)?.visitor()?;
+    let command = Command::Hold { hold, ticket, showing: body.showing, seats: body.seats };
+    state.decide(opening, None, actor, command).await
+}
+
+/// Release a hold.
+#[utoipa::path(
+    delete, path = "/v1/openings/{opening}/holds/{hold}", tag = "seats",
+    params(("opening" = String, Path), ("hold" = uuid::Uuid, Path)),
+    responses((status = 200, description = "Released; the hold as it is now"), (status = 404, description = "Problem `unknown-hold`"))
+)]
+async fn release(
+    State(state): State<CommandState>,
+    Path((opening, hold)): Path<(OpeningId, HoldId)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (ticket, actor) = state.caller(&headers)?.visitor()?;
+    answer::as_change(state.decide(opening, None, actor, Command::Release { hold, ticket }).await)
+}
+
+/// Make a hold last longer, as often as the policy lets it.
+#[utoipa::path(
+    put, path = "/v1/openings/{opening}/holds/{hold}/extensions/{extension}", tag = "seats",
+    params(("opening" = String, Path), ("hold" = uuid::Uuid, Path), ("extension" = uuid::Uuid, Path)),
+    request_body = Nothing,
+    responses((status = 201, description = "Extended: the hold as it is now"), (status = 409, description = "Problem `no-more-extensions` or `hold-over`"))
+)]
+async fn extend(
+    State(state): State<CommandState>,
+    Path((opening, hold, extension)): Path<(OpeningId, HoldId, ExtensionId)>,
+    headers: HeaderMap,
+    Json(Nothing {}): Json<Nothing>,
+) -> Result<Response, Problem> {
+    let (ticket, actor) = state.caller(&headers)?.visitor()?;
+    state.decide(opening, None, actor, Command::Extend { hold, ticket, extension }).await
+}

@@ -1,0 +1,81 @@
+//! The HTTP of commands.
+
+mod answer;
+mod bookings;
+mod forward;
+mod holds;
+mod openings;
+mod problems;
+mod tickets;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use usher_events::ids::{Actor, CommandId, OpeningId};
+use usher_events::time::Timestamp;
+use usher_http::auth::{Caller, Keys};
+use usher_http::problem::Problem;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use forward::Forwarder;
+
+use crate::draw_keys::DrawKeys;
+use crate::opening::{Command, Request};
+use crate::writer::Writers;
+
+/// What the routes of commands need.
+#[derive(Debug, Clone)]
+pub struct CommandState {
+    /// The way to the writers.
+    pub writers: Writers,
+    /// Who may do what.
+    pub keys: Keys,
+    /// What new openings commit to.
+    pub draw_keys: Arc<DrawKeys>,
+}
+
+impl CommandState {
+    fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        self.keys.caller(headers)
+    }
+
+    /// Has the opening's writer decide, and answers when it is durable. `id`
+    /// is for commands whose resource does not name them.
+    async fn decide(
+        &self,
+        opening: OpeningId,
+        id: Option<CommandId>,
+        actor: Actor,
+        command: Command,
+    ) -> Result<Response, Problem> {
+        let digest = command.digest(&opening);
+        let id = id.or_else(|| command.own_id(&digest));
+        let Some(id) = id else { return Err(Problem::malformed("an `Idempotency-Key` is needed")) };
+        let partition = self.writers.partition_of(&opening);
+        let request = Request { id, digest, actor, now: Timestamp::default(), command };
+        let reply = self.writers.decide(opening.clone(), request).await;
+        answer::respond(&opening, partition, reply)
+    }
+}
+
+/// The routes of commands. With a `forwarder`, requests for partitions of
+/// other instances are passed on to them.
+pub fn router(state: CommandState, forwarder: Option<Forwarder>) -> (Router, utoipa::openapi::OpenApi) {
+    let (router, openapi) = OpenApiRouter::new()
+        .merge(openings::routes())
+        .merge(tickets::routes())
+        .merge(holds::routes())
+        .merge(bookings::routes())
+        .with_state(state.clone())
+        .split_for_parts();
+    let router = match forwarder {
+        Some(forwarder) => {
+            let forwarding = (state.writers, forwarder);
+            router.layer(axum::middleware::from_fn_with_state(forwarding, forward::to_owner))
+        }
+        None => router,
+    };
+    (router, openapi)
+}

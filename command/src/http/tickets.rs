@@ -1,0 +1,122 @@
+//! Joining, leaving, presence, entering.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use usher_events::ids::{Actor, OpeningId, Ticket};
+use usher_http::body::{Json, Path};
+use usher_http::problem::Problem;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{CommandState, answer};
+use crate::opening::Command;
+
+pub(super) fn routes() -> OpenApiRouter<CommandState> {
+    OpenApiRouter::new()
+        .routes(routes!(join, leave))
+        .routes(routes!(presence))
+        .routes(routes!(enter, leave_window))
+}
+
+/// A body with nothing in it: `{}` and none are both fine.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// Join the queue.
+///
+/// The ticket is the lower-case hexadecimal SHA-256 of the visitor's secret
+/// of 32 random bytes. The same ticket again answers with what it is now.
+#[utoipa::path(
+    put, path = "/v1/openings/{opening}/tickets/{ticket}", tag = "queue",
+    params(("opening" = String, Path), ("ticket" = String, Path)),
+    request_body = Nothing,
+    responses(
+        (status = 201, description = "Joined: `{ticket, state, number, as_of}`; no number in the lobby"),
+        (status = 200, description = "Had joined before; the ticket as it is now"),
+        (status = 404, description = "Problem `unknown-opening`"),
+        (status = 409, description = "Problem `full` or `wrong-state`"),
+        (status = 503, description = "Problem `overloaded` or `outcome-unknown`: repeat")
+    )
+)]
+async fn join(
+    State(state): State<CommandState>,
+    Path((opening, ticket)): Path<(OpeningId, Ticket)>,
+    Json(Nothing {}): Json<Nothing>,
+) -> Result<Response, Problem> {
+    state.decide(opening, None, Actor::Visitor(ticket), Command::Join { ticket }).await
+}
+
+/// Leave for good.
+#[utoipa::path(
+    delete, path = "/v1/openings/{opening}/tickets/{ticket}", tag = "queue",
+    params(("opening" = String, Path), ("ticket" = String, Path)),
+    responses((status = 200, description = "Left; the ticket as it is now"), (status = 404, description = "Problem `unknown-ticket`"))
+)]
+async fn leave(
+    State(state): State<CommandState>,
+    Path((opening, ticket)): Path<(OpeningId, Ticket)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let actor = state.caller(&headers)?.visitor_of(&ticket)?;
+    answer::as_change(state.decide(opening, None, actor, Command::Leave { ticket }).await)
+}
+
+/// Say that the visitor is there.
+///
+/// Who was away is back in their old place. Silence is not watched yet: only
+/// a missed admission makes a visitor away.
+#[utoipa::path(
+    post, path = "/v1/openings/{opening}/tickets/{ticket}/presence", tag = "queue",
+    params(("opening" = String, Path), ("ticket" = String, Path)),
+    request_body = Nothing,
+    responses((status = 200, description = "`{ticket, state, next_in_s, as_of}`"), (status = 410, description = "Problem `gone`"))
+)]
+async fn presence(
+    State(state): State<CommandState>,
+    Path((opening, ticket)): Path<(OpeningId, Ticket)>,
+    headers: HeaderMap,
+    Json(Nothing {}): Json<Nothing>,
+) -> Result<Response, Problem> {
+    let actor = state.caller(&headers)?.visitor_of(&ticket)?;
+    answer::as_change(state.decide(opening, None, actor, Command::Return { ticket }).await)
+}
+
+/// Enter the seat window.
+#[utoipa::path(
+    put, path = "/v1/openings/{opening}/tickets/{ticket}/entry", tag = "queue",
+    params(("opening" = String, Path), ("ticket" = String, Path)),
+    request_body = Nothing,
+    responses(
+        (status = 201, description = "Entered: `{ticket, state, leave_by, as_of}`"),
+        (status = 200, description = "Is inside already"),
+        (status = 403, description = "Problem `not-your-turn` with the position"),
+        (status = 410, description = "Problem `gone`: the visit is over")
+    )
+)]
+async fn enter(
+    State(state): State<CommandState>,
+    Path((opening, ticket)): Path<(OpeningId, Ticket)>,
+    headers: HeaderMap,
+    Json(Nothing {}): Json<Nothing>,
+) -> Result<Response, Problem> {
+    let actor = state.caller(&headers)?.visitor_of(&ticket)?;
+    state.decide(opening, None, actor, Command::Enter { ticket }).await
+}
+
+/// Leave the seat window; live holds are released.
+#[utoipa::path(
+    delete, path = "/v1/openings/{opening}/tickets/{ticket}/entry", tag = "queue",
+    params(("opening" = String, Path), ("ticket" = String, Path)),
+    responses((status = 200, description = "Left the seat window"), (status = 403, description = "Problem `not-inside`"))
+)]
+async fn leave_window(
+    State(state): State<CommandState>,
+    Path((opening, ticket)): Path<(OpeningId, Ticket)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let actor = state.caller(&headers)?.visitor_of(&ticket)?;
+    answer::as_change(state.decide(opening, None, actor, Command::LeaveWindow { ticket }).await)
+}
