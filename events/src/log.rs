@@ -28,6 +28,7 @@
 //! its state and claims again.
 
 pub mod embedded;
+pub mod kafka;
 
 use std::sync::Arc;
 
