@@ -1,0 +1,303 @@
+//! Booking views in memory: the embedded default, and the oracle for Postgres.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use usher_events::ids::{BookingId, HoldId, OpeningId, PaymentReference, PlanName, SeatId, ShowingId};
+use usher_events::log::Partition;
+use usher_events::plan::{Plan, Showing};
+
+use super::{
+    BookingReader, BookingView, Change, HoldView, SeatChanges, SeatCounts, SeatMap, SeatState, SeatView,
+    SettlementView,
+};
+use crate::store::{Act, AsOf, Batch, Located, Place, Stop, Store, StoreError, ViewError};
+
+/// One showing: each seat with the version that changed it last.
+#[derive(Debug)]
+struct Seats {
+    showing: Showing,
+    version: u64,
+    seats: BTreeMap<SeatId, (SeatState, u64)>,
+}
+
+#[derive(Debug, Default)]
+struct Bookings {
+    plans: HashMap<PlanName, Plan>,
+    showings: Vec<Seats>,
+    holds: HashMap<HoldId, HoldView>,
+    bookings: HashMap<BookingId, BookingView>,
+    settlements: HashMap<(HoldId, PaymentReference), SettlementView>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    place: Place,
+    stop: Option<Stop>,
+    acts: Vec<Act>,
+    openings: HashMap<OpeningId, Bookings>,
+}
+
+/// Booking views in memory. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct MemoryBookings {
+    lanes: Arc<Vec<RwLock<Lane>>>,
+}
+
+impl MemoryBookings {
+    /// Empty views of `partitions` partitions.
+    pub fn new(partitions: u32) -> Self {
+        Self { lanes: Arc::new((0..partitions).map(|_| RwLock::default()).collect()) }
+    }
+
+    fn lane(&self, partition: Partition) -> Result<&RwLock<Lane>, ViewError> {
+        let missing =
+            || ViewError { view: "booking view", reason: format!("there is no partition {partition}") };
+        self.lanes.get(partition as usize).ok_or_else(missing)
+    }
+
+    fn read<T>(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        read: impl FnOnce(Option<&Bookings>) -> T,
+    ) -> Result<AsOf<T>, ViewError> {
+        let lane = self.lane(partition)?.read().unwrap_or_else(PoisonError::into_inner);
+        let value = read(lane.openings.get(opening));
+        Ok(AsOf { position: lane.place.position, claim: lane.place.claim, value })
+    }
+
+    fn write<T>(
+        &self,
+        partition: Partition,
+        write: impl FnOnce(&mut Lane) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let lane = self.lane(partition).map_err(|error| StoreError::Unavailable(error.reason))?;
+        write(&mut lane.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Lane {
+    fn apply(&mut self, located: &Located) -> Result<(), StoreError> {
+        let changes = Change::of(located);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let opening = self.openings.entry(located.opening.clone()).or_default();
+        let mut bumped = Vec::new();
+        for change in changes {
+            opening
+                .apply(change, &mut bumped)
+                .map_err(|reason| StoreError::Poison { offset: located.offset, reason })?;
+        }
+        Ok(())
+    }
+}
+
+impl Bookings {
+    /// Applies one change; `bumped` lists the showings whose version this
+    /// event has raised already.
+    fn apply(&mut self, change: Change, bumped: &mut Vec<ShowingId>) -> Result<(), String> {
+        match change {
+            Change::Plan(name, plan) => drop(self.plans.insert(name, *plan)),
+            Change::Showing(showing) => {
+                let plan =
+                    self.plans.get(&showing.plan).ok_or_else(|| format!("no plan `{}`", showing.plan))?;
+                let blocked = &plan.details.blocked;
+                let state =
+                    |seat| if blocked.contains_key(seat) { SeatState::Blocked } else { SeatState::Free };
+                let seats =
+                    plan.seating.seats().map(|seat| (seat.seat_guid.clone(), (state(&seat.seat_guid), 0)));
+                self.showings.push(Seats { version: 0, seats: seats.collect(), showing });
+            }
+            Change::Seats { showing, seats, state } => {
+                let unknown = || format!("no showing `{showing}`");
+                let shown = self.showings.iter_mut().find(|known| known.showing.showing == showing);
+                let shown = shown.ok_or_else(unknown)?;
+                if !bumped.contains(&showing) {
+                    shown.version += 1;
+                    bumped.push(showing);
+                }
+                for seat in seats {
+                    let known = shown.seats.get_mut(&seat).ok_or_else(|| format!("no seat `{seat}`"))?;
+                    *known = (state, shown.version);
+                }
+            }
+            Change::Hold(hold) => drop(self.holds.insert(hold.hold, hold)),
+            Change::HoldState(hold, state) => self.hold(hold)?.state = state,
+            Change::HoldSeats(hold, seats) => self.hold(hold)?.seats = seats,
+            Change::HoldDeadline(hold, expires_at) => self.hold(hold)?.expires_at = expires_at,
+            Change::Booking(booking) => drop(self.bookings.insert(booking.booking, booking)),
+            Change::BookingSeats(booking, seats) => {
+                let known = self.bookings.get_mut(&booking).ok_or_else(|| format!("no booking {booking}"))?;
+                known.keep(seats);
+            }
+            Change::Settlement(hold, payment, settlement) => {
+                self.settlements.insert((hold, payment), settlement);
+            }
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, hold: HoldId) -> Result<&mut HoldView, String> {
+        self.holds.get_mut(&hold).ok_or_else(|| format!("no hold {hold}"))
+    }
+
+    fn showing(&self, showing: &ShowingId) -> Option<&Seats> {
+        self.showings.iter().find(|known| known.showing.showing == *showing)
+    }
+}
+
+impl Seats {
+    fn since(&self, since: u64) -> Vec<SeatView> {
+        let changed = self.seats.iter().filter(|(_, (_, version))| since == 0 || *version > since);
+        changed.map(|(seat, (state, _))| SeatView { seat: seat.clone(), state: *state }).collect()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryBookings {
+    fn projection(&self) -> &'static str {
+        "booking"
+    }
+
+    async fn place(&self, partition: Partition) -> Result<Place, StoreError> {
+        self.write(partition, |lane| Ok(lane.place))
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.write(batch.partition, |lane| {
+            if lane.place.position != batch.follows.position {
+                return Err(StoreError::Refused);
+            }
+            for located in &batch.events {
+                lane.apply(located)?;
+                lane.place = located.after;
+            }
+            lane.place = batch.to;
+            Ok(())
+        })
+    }
+
+    async fn stop(&self, partition: Partition, stop: &Stop) -> Result<(), StoreError> {
+        self.write(partition, |lane| {
+            lane.stop = Some(stop.clone());
+            Ok(())
+        })
+    }
+
+    async fn stopped(&self, partition: Partition) -> Result<Option<Stop>, StoreError> {
+        self.write(partition, |lane| Ok(lane.stop.clone()))
+    }
+
+    async fn go_on(&self, partition: Partition, to: Option<Place>, act: &Act) -> Result<(), StoreError> {
+        self.write(partition, |lane| {
+            lane.stop = None;
+            lane.place = to.unwrap_or(lane.place);
+            lane.acts.push(act.clone());
+            Ok(())
+        })
+    }
+}
+
+#[async_trait]
+impl BookingReader for MemoryBookings {
+    async fn showings(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+    ) -> Result<AsOf<Vec<Showing>>, ViewError> {
+        self.read(opening, partition, |bookings| {
+            let showings = bookings.map(|bookings| bookings.showings.iter());
+            showings.into_iter().flatten().map(|shown| shown.showing.clone()).collect()
+        })
+    }
+
+    async fn plan(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        plan: &PlanName,
+    ) -> Result<AsOf<Option<Plan>>, ViewError> {
+        self.read(opening, partition, |bookings| {
+            bookings.and_then(|bookings| bookings.plans.get(plan).cloned())
+        })
+    }
+
+    async fn seats(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        showing: &ShowingId,
+    ) -> Result<AsOf<Option<SeatMap>>, ViewError> {
+        self.read(opening, partition, |bookings| {
+            let shown = bookings.and_then(|bookings| bookings.showing(showing))?;
+            Some(SeatMap { version: shown.version, seats: shown.since(0) })
+        })
+    }
+
+    async fn changes(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        showing: &ShowingId,
+        since: u64,
+    ) -> Result<AsOf<Option<SeatChanges>>, ViewError> {
+        self.read(opening, partition, |bookings| {
+            let shown = bookings.and_then(|bookings| bookings.showing(showing))?;
+            (since <= shown.version)
+                .then(|| SeatChanges { version: shown.version, seats: shown.since(since) })
+        })
+    }
+
+    async fn counts(&self, opening: &OpeningId, partition: Partition) -> Result<AsOf<SeatCounts>, ViewError> {
+        self.read(opening, partition, |bookings| {
+            let mut counts = SeatCounts::new();
+            let showings = bookings.map(|bookings| bookings.showings.iter());
+            for (state, _) in showings.into_iter().flatten().flat_map(|shown| shown.seats.values()) {
+                *counts.entry(*state).or_default() += 1;
+            }
+            counts
+        })
+    }
+
+    async fn hold(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        hold: HoldId,
+    ) -> Result<AsOf<Option<HoldView>>, ViewError> {
+        self.read(opening, partition, |bookings| {
+            bookings.and_then(|bookings| bookings.holds.get(&hold).cloned())
+        })
+    }
+
+    async fn booking(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        booking: BookingId,
+    ) -> Result<AsOf<Option<BookingView>>, ViewError> {
+        self.read(opening, partition, |bookings| {
+            bookings.and_then(|bookings| bookings.bookings.get(&booking).cloned())
+        })
+    }
+
+    async fn settlement(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        hold: HoldId,
+        payment_reference: &PaymentReference,
+    ) -> Result<AsOf<Option<SettlementView>>, ViewError> {
+        self.read(opening, partition, |bookings| {
+            bookings
+                .and_then(|bookings| bookings.settlements.get(&(hold, payment_reference.clone())).cloned())
+        })
+    }
+
+    async fn reached(&self, partition: Partition) -> Result<Place, ViewError> {
+        Ok(self.lane(partition)?.read().unwrap_or_else(PoisonError::into_inner).place)
+    }
+}

@@ -1,0 +1,280 @@
+//! Reading booking views from Postgres.
+//!
+//! Each answer is read in one statement's snapshot after its place, so that
+//! it holds at least what its place says.
+
+use async_trait::async_trait;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use usher_events::event::RefundReason;
+use usher_events::ids::{
+    BookingId, HoldId, InvalidId, OpeningId, PaymentReference, PlanName, SeatId, ShowingId, Ticket,
+};
+use usher_events::log::Partition;
+use usher_events::plan::{Plan, Showing};
+use usher_events::time::Timestamp;
+use uuid::Uuid;
+
+use super::super::{
+    BookingReader, BookingState, BookingView, HoldState, HoldView, SeatChanges, SeatCounts, SeatMap,
+    SeatState, SeatView, SettlementView,
+};
+use super::PostgresBookings;
+use super::write::seats_of;
+use crate::places::{signed, unreadable, unsigned};
+use crate::store::{AsOf, Deadline, Place, ViewError};
+
+impl PostgresBookings {
+    /// Reads rows with the place of the partition, in one snapshot.
+    async fn rows(
+        &self,
+        partition: Partition,
+        query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
+    ) -> Result<AsOf<Vec<PgRow>>, ViewError> {
+        let read = async {
+            let mut transaction = self.places.pool.begin().await?;
+            sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                .execute(&mut *transaction)
+                .await?;
+            let place = sqlx::query(
+                "SELECT position, claim_offset, claim_at FROM places WHERE projection = 'booking' AND partition = $1",
+            );
+            let place = place.bind(partition.cast_signed()).fetch_optional(&mut *transaction).await?;
+            let rows = query.fetch_all(&mut *transaction).await?;
+            transaction.commit().await?;
+            let Some(place) = place else {
+                return Ok(AsOf { position: 0, claim: None, value: rows });
+            };
+            let position: i64 = place.try_get("position")?;
+            let claim_offset: Option<i64> = place.try_get("claim_offset")?;
+            let claim_at: Option<i64> = place.try_get("claim_at")?;
+            let claim = claim_offset.zip(claim_at);
+            let claim =
+                claim.map(|(offset, at)| crate::store::Claim { offset: unsigned(offset), at: Timestamp(at) });
+            Ok(AsOf { position: unsigned(position), claim, value: rows })
+        };
+        read.await.map_err(unreadable)
+    }
+}
+
+fn decoded<T>(
+    rows: AsOf<Vec<PgRow>>,
+    decode: impl FnOnce(Vec<PgRow>) -> Result<T, sqlx::Error>,
+) -> Result<AsOf<T>, ViewError> {
+    let AsOf { position, claim, value } = rows;
+    Ok(AsOf { position, claim, value: decode(value).map_err(unreadable)? })
+}
+
+fn id<T>(made: Result<T, InvalidId>) -> Result<T, sqlx::Error> {
+    made.map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+fn ticket(row: &PgRow) -> Result<Ticket, sqlx::Error> {
+    let bytes: Vec<u8> = row.try_get("ticket")?;
+    let bytes = bytes.try_into().map_err(|_| sqlx::Error::Decode("a ticket has 32 bytes".into()))?;
+    Ok(Ticket(bytes))
+}
+
+fn seat_state(code: i16) -> Result<SeatState, sqlx::Error> {
+    match code {
+        0 => Ok(SeatState::Free),
+        1 => Ok(SeatState::Held),
+        2 => Ok(SeatState::Booked),
+        3 => Ok(SeatState::Blocked),
+        _ => Err(sqlx::Error::Decode("unknown state of a seat".into())),
+    }
+}
+
+fn hold_state(code: i16) -> Result<HoldState, sqlx::Error> {
+    match code {
+        0 => Ok(HoldState::Live),
+        1 => Ok(HoldState::Released),
+        2 => Ok(HoldState::Expired),
+        3 => Ok(HoldState::Booked),
+        _ => Err(sqlx::Error::Decode("unknown state of a hold".into())),
+    }
+}
+
+fn seat_view(row: &PgRow) -> Result<SeatView, sqlx::Error> {
+    Ok(SeatView { seat: id(SeatId::new(row.try_get("seat")?))?, state: seat_state(row.try_get("state")?)? })
+}
+
+/// The showing's version stands in each row; a row without a seat only tells it.
+fn versioned(rows: &[PgRow]) -> Result<Option<(u64, Vec<SeatView>)>, sqlx::Error> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let version: i64 = first.try_get("version")?;
+    let mut seats = Vec::with_capacity(rows.len());
+    for row in rows {
+        if row.try_get::<Option<&str>, _>("seat")?.is_some() {
+            seats.push(seat_view(row)?);
+        }
+    }
+    seats.sort_unstable_by(|a, b| a.seat.cmp(&b.seat));
+    Ok(Some((unsigned(version), seats)))
+}
+
+#[async_trait]
+impl BookingReader for PostgresBookings {
+    async fn showings(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+    ) -> Result<AsOf<Vec<Showing>>, ViewError> {
+        let query = sqlx::query(
+            "SELECT showing, title, starts_at, plan FROM showings WHERE opening = $1 ORDER BY rank",
+        );
+        let rows = self.rows(partition, query.bind(opening.as_str())).await?;
+        decoded(rows, |rows| {
+            let showing = |row: &PgRow| -> Result<Showing, sqlx::Error> {
+                Ok(Showing {
+                    showing: id(ShowingId::new(row.try_get("showing")?))?,
+                    title: row.try_get("title")?,
+                    starts_at: Timestamp(row.try_get("starts_at")?),
+                    plan: id(PlanName::new(row.try_get("plan")?))?,
+                })
+            };
+            rows.iter().map(showing).collect()
+        })
+    }
+
+    async fn plan(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        plan: &PlanName,
+    ) -> Result<AsOf<Option<Plan>>, ViewError> {
+        let query = sqlx::query("SELECT body::text AS body FROM plans WHERE opening = $1 AND plan = $2");
+        let rows = self.rows(partition, query.bind(opening.as_str()).bind(plan.as_str())).await?;
+        decoded(rows, |rows| {
+            let Some(row) = rows.first() else { return Ok(None) };
+            let plan = serde_json::from_str(row.try_get("body")?);
+            plan.map(Some).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+        })
+    }
+
+    async fn seats(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        showing: &ShowingId,
+    ) -> Result<AsOf<Option<SeatMap>>, ViewError> {
+        let query = sqlx::query(
+            "SELECT showings.version, seats.seat, seats.state FROM showings
+             LEFT JOIN seats ON seats.opening = showings.opening AND seats.showing = showings.showing
+             WHERE showings.opening = $1 AND showings.showing = $2",
+        );
+        let rows = self.rows(partition, query.bind(opening.as_str()).bind(showing.as_str())).await?;
+        decoded(rows, |rows| Ok(versioned(&rows)?.map(|(version, seats)| SeatMap { version, seats })))
+    }
+
+    async fn changes(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        showing: &ShowingId,
+        since: u64,
+    ) -> Result<AsOf<Option<SeatChanges>>, ViewError> {
+        let query = sqlx::query(
+            "SELECT showings.version, seats.seat, seats.state FROM showings
+             LEFT JOIN seats ON seats.opening = showings.opening AND seats.showing = showings.showing
+                            AND ($3 = 0 OR seats.version > $3)
+             WHERE showings.opening = $1 AND showings.showing = $2 AND showings.version >= $3",
+        );
+        let query = query.bind(opening.as_str()).bind(showing.as_str()).bind(signed(since));
+        let rows = self.rows(partition, query).await?;
+        decoded(rows, |rows| Ok(versioned(&rows)?.map(|(version, seats)| SeatChanges { version, seats })))
+    }
+
+    async fn counts(&self, opening: &OpeningId, partition: Partition) -> Result<AsOf<SeatCounts>, ViewError> {
+        let query =
+            sqlx::query("SELECT state, count(*) AS count FROM seats WHERE opening = $1 GROUP BY state");
+        let rows = self.rows(partition, query.bind(opening.as_str())).await?;
+        decoded(rows, |rows| {
+            let count =
+                |row: &PgRow| Ok((seat_state(row.try_get("state")?)?, unsigned(row.try_get("count")?)));
+            rows.iter().map(count).collect()
+        })
+    }
+
+    async fn hold(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        hold: HoldId,
+    ) -> Result<AsOf<Option<HoldView>>, ViewError> {
+        let query = sqlx::query(
+            "SELECT ticket, showing, seats::text AS seats, state, expires_at, given FROM holds
+             WHERE opening = $1 AND hold = $2",
+        );
+        let rows = self.rows(partition, query.bind(opening.as_str()).bind(hold.0)).await?;
+        decoded(rows, |rows| {
+            let Some(row) = rows.first() else { return Ok(None) };
+            Ok(Some(HoldView {
+                hold,
+                ticket: ticket(row)?,
+                showing: id(ShowingId::new(row.try_get("showing")?))?,
+                seats: seats_of(row.try_get("seats")?)?,
+                state: hold_state(row.try_get("state")?)?,
+                expires_at: Deadline {
+                    at: Timestamp(row.try_get("expires_at")?),
+                    given: unsigned(row.try_get("given")?),
+                },
+            }))
+        })
+    }
+
+    async fn booking(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        booking: BookingId,
+    ) -> Result<AsOf<Option<BookingView>>, ViewError> {
+        let query = sqlx::query(
+            "SELECT ticket, hold, showing, seats::text AS seats, cancelled, payment_reference, late FROM bookings
+             WHERE opening = $1 AND booking = $2",
+        );
+        let rows = self.rows(partition, query.bind(opening.as_str()).bind(booking.0)).await?;
+        decoded(rows, |rows| {
+            let Some(row) = rows.first() else { return Ok(None) };
+            let cancelled: bool = row.try_get("cancelled")?;
+            Ok(Some(BookingView {
+                booking,
+                ticket: ticket(row)?,
+                hold: HoldId(row.try_get("hold")?),
+                showing: id(ShowingId::new(row.try_get("showing")?))?,
+                seats: seats_of(row.try_get("seats")?)?,
+                state: if cancelled { BookingState::Cancelled } else { BookingState::Booked },
+                payment_reference: id(PaymentReference::new(row.try_get("payment_reference")?))?,
+                late: row.try_get("late")?,
+            }))
+        })
+    }
+
+    async fn settlement(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        hold: HoldId,
+        payment_reference: &PaymentReference,
+    ) -> Result<AsOf<Option<SettlementView>>, ViewError> {
+        let query = sqlx::query(
+            "SELECT booking, refund FROM settlements WHERE opening = $1 AND hold = $2 AND payment_reference = $3",
+        );
+        let query = query.bind(opening.as_str()).bind(hold.0).bind(payment_reference.as_str());
+        let rows = self.rows(partition, query).await?;
+        decoded(rows, |rows| {
+            let Some(row) = rows.first() else { return Ok(None) };
+            let refund: Option<&str> = row.try_get("refund")?;
+            let refund = refund.map(serde_json::from_str::<RefundReason>).transpose();
+            let booking: Uuid = row.try_get("booking")?;
+            Ok(Some(SettlementView {
+                booking: BookingId(booking),
+                refund: refund.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            }))
+        })
+    }
+
+    async fn reached(&self, partition: Partition) -> Result<Place, ViewError> {
+        self.places.get(partition).await.map_err(unreadable)
+    }
+}

@@ -1,0 +1,201 @@
+//! What the projections need of a store.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use usher_events::event::Event;
+use usher_events::ids::OpeningId;
+use usher_events::log::Partition;
+use usher_events::record::Offset;
+use usher_events::tenure::Cursor;
+use usher_events::time::Timestamp;
+
+/// After a claim no deadline that was given before it falls before its time
+/// and this, in seconds; the aggregate folds the same rule.
+const CLAIM_GRACE_S: u32 = 30;
+
+/// The newest claim of a partition: what raises deadlines given before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Claim {
+    /// Where it stands.
+    pub offset: Offset,
+    /// The writer's time.
+    pub at: Timestamp,
+}
+
+/// A deadline with the offset of the event that gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Deadline {
+    /// As the event lists it.
+    pub at: Timestamp,
+    /// Where that event stands.
+    pub given: Offset,
+}
+
+impl Deadline {
+    /// When it falls, given the partition's newest claim.
+    pub fn falls(self, claim: Option<Claim>) -> Timestamp {
+        match claim {
+            Some(claim) if self.given < claim.offset => self.at.max(claim.at.plus_s(CLAIM_GRACE_S)),
+            _ => self.at,
+        }
+    }
+}
+
+/// How far a projection of one partition is: stored with the view, in the
+/// same atomic step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Place {
+    /// The next offset to apply.
+    pub position: Offset,
+    /// Which records count next.
+    pub cursor: Cursor,
+    /// The newest claim.
+    pub claim: Option<Claim>,
+}
+
+/// A valid event with where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Located {
+    /// Its offset.
+    pub offset: Offset,
+    /// Whose it is.
+    pub opening: OpeningId,
+    /// What happened.
+    pub event: Event,
+    /// The place right after it.
+    pub after: Place,
+}
+
+impl Batch {
+    /// The same as a batch for each event, to find the one that is poison.
+    pub fn singles(&self) -> Vec<Self> {
+        let mut follows = self.follows;
+        let mut singles = Vec::with_capacity(self.events.len());
+        for (i, located) in self.events.iter().enumerate() {
+            let last = i + 1 == self.events.len();
+            let to = if last { self.to } else { located.after };
+            singles.push(Self { partition: self.partition, follows, to, events: vec![located.clone()] });
+            follows = to;
+        }
+        singles
+    }
+}
+
+/// One atomic step of a projection.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The partition.
+    pub partition: Partition,
+    /// The place that it follows; the store refuses another.
+    pub follows: Place,
+    /// The place after it.
+    pub to: Place,
+    /// The events between, in order.
+    pub events: Vec<Located>,
+}
+
+/// Why a projection stands still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// The record that cannot be applied.
+    pub offset: Offset,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// What an operator did about a stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// `resume` or `skip`.
+    pub what: String,
+    /// About which record.
+    pub offset: Offset,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why a store did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The stored place is another than the step follows: read it again.
+    #[error("the stored place is another than the step follows")]
+    Refused,
+    /// The store cannot be reached now.
+    #[error("the store cannot be reached: {0}")]
+    Unavailable(String),
+    /// The event cannot be applied: poison.
+    #[error("the event at offset {offset} cannot be applied: {reason}")]
+    Poison {
+        /// Where it stands.
+        offset: Offset,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A view's store, as a projection writes it.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The projection's name, e.g. `queue`.
+    fn projection(&self) -> &'static str;
+
+    /// How far `partition` is.
+    async fn place(&self, partition: Partition) -> Result<Place, StoreError>;
+
+    /// Applies a step with its place, all or nothing.
+    async fn apply(&self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Keeps that the projection stopped, over restarts.
+    async fn stop(&self, partition: Partition, stop: &Stop) -> Result<(), StoreError>;
+
+    /// Whether the projection has stopped, and why.
+    async fn stopped(&self, partition: Partition) -> Result<Option<Stop>, StoreError>;
+
+    /// Lets a stopped projection go on: at `to`, or where it was. Kept as an act.
+    async fn go_on(&self, partition: Partition, to: Option<Place>, act: &Act) -> Result<(), StoreError>;
+}
+
+/// Something in a view changed: what was cached of it is old.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The partition.
+    pub partition: Partition,
+    /// Its position now.
+    pub position: Offset,
+    /// The openings that changed.
+    pub openings: Vec<OpeningId>,
+}
+
+/// Why a view cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{view} cannot be read: {reason}")]
+pub struct ViewError {
+    /// Which view.
+    pub view: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+/// An answer with the position of the opening's partition that it is true of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AsOf<T> {
+    /// The next offset: everything before is in the answer.
+    pub position: Offset,
+    /// The partition's newest claim.
+    pub claim: Option<Claim>,
+    /// The answer.
+    pub value: T,
+}
+
+impl<T> AsOf<T> {
+    /// The same position with another value.
+    pub fn map<U>(self, map: impl FnOnce(T) -> U) -> AsOf<U> {
+        AsOf { position: self.position, claim: self.claim, value: map(self.value) }
+    }
+}
