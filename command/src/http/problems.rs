@@ -48,7 +48,6 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
         | Refusal::IdInUse
         | Refusal::LobbyClosed
         | Refusal::MerchantConfirms
-        | Refusal::NotYourHold { .. }
         | Refusal::WrongSeed
         | Refusal::NotDue => problem,
     }
@@ -61,9 +60,7 @@ fn status_and_title(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::UnknownShowing { .. } => (StatusCode::NOT_FOUND, "There is no such showing"),
         Refusal::UnknownSeats { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "There are no such seats"),
         Refusal::UnknownTicket => (StatusCode::NOT_FOUND, "There is no such ticket"),
-        Refusal::UnknownHold | Refusal::NotYourHold { .. } => {
-            (StatusCode::NOT_FOUND, "There is no such hold")
-        }
+        Refusal::UnknownHold => (StatusCode::NOT_FOUND, "There is no such hold"),
         Refusal::UnknownBooking => (StatusCode::NOT_FOUND, "There is no such booking"),
         Refusal::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "A field has a value that cannot be"),
         Refusal::IdReused => (StatusCode::UNPROCESSABLE_ENTITY, "The id came with other content before"),

@@ -1,15 +1,18 @@
 //! Letting the next ones in: by capacity, by rate, by hand.
 
-use usher_events::event::{AdmissionsExpired, Admitted, TicketState, VisitorsAdmitted};
+use usher_events::event::{AdmissionsExpired, Admitted, PolicyChanged, TicketState, VisitorsAdmitted};
 use usher_events::ids::AdmissionId;
 use usher_events::time::Timestamp;
 
 use super::{Decision, MAX_MEMBERS, Opening, OpeningState, Refusal};
 
-/// Admissions of one opening are at least this far apart, in milliseconds,
-/// so that under load one event lists many; also the most of the rate's time
-/// that may be caught up at once, so that a pause is followed by no burst.
+/// Automatic admissions of one opening are at least this far apart, in
+/// milliseconds, so that under load one event lists many.
 const BATCH_MS: i64 = 100;
+/// How much of the rate's time may be caught up at once, in milliseconds,
+/// with the admission that is due: what a timer that fires late needs.
+const BURST_MS: i64 = 1_000;
+const MINUTE_MS: i64 = 60_000;
 
 impl Opening {
     /// Slots of the seat window that nobody has.
@@ -35,23 +38,30 @@ impl Opening {
         })
     }
 
-    /// How many the rate allows at `now`, and when it allows one more after
-    /// `admitted` of them: a virtual schedule as in ITU-T I.371's GCRA.
+    /// How many the rate allows at `now`: a virtual schedule, as in ITU-T
+    /// I.371's generic cell rate algorithm.
     fn allowed(&self, now: Timestamp) -> u32 {
         let Some(per_minute) = self.policy.admissions_per_minute else { return u32::MAX };
-        let late = now.ms_since(self.next_admission_at);
-        if late < 0 {
+        if now < self.next_admission_at {
             return 0;
         }
-        let caught_up = late.min(BATCH_MS).saturating_mul(i64::from(per_minute)) / 60_000;
-        u32::try_from(1 + caught_up).unwrap_or(u32::MAX)
+        let caught_up = now.ms_since(self.caught_up_from(now, per_minute));
+        u32::try_from(1 + caught_up * i64::from(per_minute) / MINUTE_MS).unwrap_or(u32::MAX)
     }
 
+    /// When the rate allows one more, after `admitted` at `now`.
     fn next_after(&self, now: Timestamp, admitted: u32) -> Timestamp {
         let Some(per_minute) = self.policy.admissions_per_minute else { return now };
-        let from = self.next_admission_at.max(Timestamp(now.0 - BATCH_MS));
-        let ms = (i64::from(admitted) * 60_000 + i64::from(per_minute) - 1) / i64::from(per_minute);
-        Timestamp(from.0 + ms)
+        let used = (i64::from(admitted) * MINUTE_MS).div_euclid(i64::from(per_minute));
+        let exact = used * i64::from(per_minute) == i64::from(admitted) * MINUTE_MS;
+        Timestamp(self.caught_up_from(now, per_minute).0 + used + i64::from(!exact))
+    }
+
+    /// Since when the rate's time is not used up: never longer than a burst
+    /// without the admission that is due anyway.
+    fn caught_up_from(&self, now: Timestamp, per_minute: u32) -> Timestamp {
+        let most = (BURST_MS - interval_ms(per_minute)).max(BATCH_MS);
+        self.next_admission_at.max(Timestamp(now.0 - most))
     }
 
     pub(super) fn admit_next(&self, now: Timestamp) -> Result<Decision, Refusal> {
@@ -130,6 +140,23 @@ impl Opening {
 
     // --- fold -------------------------------------------------------------
 
+    /// The opening opens, resumes or drains: time that passed without
+    /// admissions is not caught up.
+    pub(super) fn admissions_begin(&mut self, state: OpeningState, at: Timestamp) {
+        self.state = state;
+        self.next_admission_at = self.next_admission_at.max(at);
+    }
+
+    /// Deadlines stay as they were given; only the next admission comes
+    /// sooner when the new rate is faster.
+    pub(super) fn policy_changed(&mut self, event: &PolicyChanged) {
+        if let Some(per_minute) = event.policy.admissions_per_minute {
+            let soonest = Timestamp(event.at.0 + interval_ms(per_minute));
+            self.next_admission_at = self.next_admission_at.min(soonest);
+        }
+        self.policy = event.policy.clone();
+    }
+
     pub(super) fn admitted(&mut self, event: &VisitorsAdmitted) {
         for admitted in &event.admitted {
             self.queue.set_state_of(&admitted.ticket, TicketState::Admitted);
@@ -145,4 +172,9 @@ impl Opening {
             None => self.last_admission_at = Some(event.at),
         }
     }
+}
+
+/// Milliseconds between two admissions, rounded up.
+fn interval_ms(per_minute: u32) -> i64 {
+    i64::from(60_000_u32.div_ceil(per_minute.max(1)))
 }

@@ -83,8 +83,12 @@ impl Opening {
 
     /// The hashes that closing the lobby needs.
     pub(super) fn lobby_job(&self) -> HashJob {
-        let joined = self.queue.entries().iter().filter(|entry| entry.number == 0 && !entry.state.is_final());
-        HashJob { cohort: joined.map(|entry| entry.ticket).collect(), draw: None }
+        HashJob { cohort: self.in_lobby().collect(), draw: None }
+    }
+
+    fn in_lobby(&self) -> impl Iterator<Item = Ticket> {
+        let joined = self.queue.entries().iter().filter(|entry| entry.in_lobby());
+        joined.map(|entry| entry.ticket)
     }
 
     /// The hashes that the draw needs, once the lobby is closed. An opening
@@ -108,7 +112,9 @@ impl Opening {
         cohort_root: Hash,
         count: u32,
     ) -> Result<Decision, Refusal> {
-        if self.state != OpeningState::Scheduled || now < self.opens_at {
+        let due = self.state == OpeningState::Scheduled && now >= self.opens_at;
+        // Hashes of another lobby than the one that is closed now prove nothing.
+        if !due || self.in_lobby().count() != count as usize {
             return Err(Refusal::NotDue);
         }
         Ok(Decision::Accepted(LobbyClosed { at: now, cohort_root, count }.into()))
@@ -135,7 +141,6 @@ impl Opening {
         self.state = OpeningState::Drawing;
         self.draw.cohort_root = Some(event.cohort_root);
         self.queue.lobby_closed();
-        debug_assert_eq!(self.queue.cohort(), event.count, "the cohort is who is in the lobby");
     }
 
     pub(super) fn draw_held(&mut self, event: &DrawHeld, order: Option<&[Ticket]>) {

@@ -9,7 +9,7 @@ use usher_events::time::Timestamp;
 
 use super::queue::Entry;
 use super::seats::SeatState;
-use super::{Decision, HoldState, MAX_MEMBERS, Opening, OpeningState, Refusal, Resource};
+use super::{Decision, HoldState, Opening, OpeningState, Refusal, Resource, as_many_as_fit};
 
 /// One hold, also after its end.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -101,7 +101,7 @@ impl Opening {
         if found.extensions >= max_extensions {
             return Err(Refusal::NoMoreExtensions { max_extensions });
         }
-        let expires_at = found.expires_at.max(now.plus_s(self.policy.hold_for_s));
+        let expires_at = found.expires_at.plus_s(self.policy.hold_for_s);
         let leave_by = self.entry_of(&ticket)?.deadline.max(expires_at);
         Ok(Decision::Accepted(HoldExtended { at: now, hold, ticket, extension, expires_at, leave_by }.into()))
     }
@@ -125,15 +125,11 @@ impl Opening {
         if found.ticket == ticket { Ok(found) } else { Err(Refusal::UnknownHold) }
     }
 
-    pub(super) fn hold_of_other(&self, hold: HoldId, ticket: Ticket) -> bool {
-        self.holds.get(&hold).is_some_and(|found| found.ticket != ticket)
-    }
-
     /// Holds whose time is over.
     pub(super) fn expire_holds(&self, now: Timestamp) -> Result<Decision, Refusal> {
         let due = self.ending_holds.iter().take_while(|(deadline, _)| *deadline <= now);
         let expired = due.filter_map(|(_, id)| self.holds.get(id).map(|hold| self.released(*id, hold)));
-        let holds: Vec<ReleasedHold> = expired.take(MAX_MEMBERS / 4).collect();
+        let holds = as_many_as_fit(expired, |released| 1 + released.seats.len());
         if holds.is_empty() {
             return Err(Refusal::NotDue);
         }

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
-use usher_events::event::{Beacon, Event};
+use usher_events::event::{Beacon, Event, OpeningOpened, OpeningResumed};
 use usher_events::ids::{
-    AdmissionId, BookingId, CommandId, Hash, HoldId, PaymentReference, PlanName, Ticket,
+    Actor, AdmissionId, BookingId, CommandId, Hash, HoldId, PaymentReference, PlanName, Ticket,
 };
 use usher_events::policy::Policy;
 use usher_events::time::Timestamp;
@@ -157,8 +157,16 @@ pub struct Opening {
     bookings: HashMap<BookingId, Booking>,
     #[serde(with = "settlement::as_pairs")]
     settlements: HashMap<(HoldId, PaymentReference), Settlement>,
-    /// Accepted commands that no other state tells, with their digests.
-    commands: HashMap<CommandId, Hash>,
+    /// Accepted commands that no other state tells.
+    commands: HashMap<CommandId, Remembered>,
+}
+
+/// What is kept of an accepted command.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Remembered {
+    digest: Hash,
+    /// The visitor that it was about, by their place in the queue's list.
+    visitor: Option<u32>,
 }
 
 impl Opening {
@@ -190,8 +198,11 @@ impl Opening {
         if !self.exists() {
             return Err(Refusal::UnknownOpening);
         }
-        if let Some(digest) = self.commands.get(&request.id) {
-            return self.repeated(request, digest);
+        if let Command::Confirm { hold, .. } = &request.command {
+            self.may_know(&request.actor, *hold)?;
+        }
+        if let Some(done) = self.commands.get(&request.id) {
+            return self.repeated(request, done);
         }
         let now = request.now;
         match &request.command {
@@ -225,40 +236,39 @@ impl Opening {
     }
 
     /// A command that was accepted before comes again, or its id does.
-    fn repeated(&self, request: &Request, digest: &Hash) -> Result<Decision, Refusal> {
-        if *digest == request.digest {
+    fn repeated(&self, request: &Request, done: &Remembered) -> Result<Decision, Refusal> {
+        if done.digest == request.digest {
             return Ok(Decision::Repeated);
         }
-        let others = match &request.command {
-            Command::Hold { hold, ticket, .. } => self.hold_of_other(*hold, *ticket),
-            Command::Extend { hold, ticket, .. } => self.hold_of_other(*hold, *ticket),
-            Command::Confirm { hold, payment_reference, .. } => {
-                // A settlement is known by hold and payment, under any booking id.
-                if self.settlements.contains_key(&(*hold, payment_reference.clone())) {
-                    return Ok(Decision::Repeated);
-                }
-                false
-            }
-            _ => false,
-        };
-        Err(if others { Refusal::IdInUse } else { Refusal::IdReused })
+        if let Command::Confirm { hold, payment_reference, .. } = &request.command
+            && self.settlements.contains_key(&(*hold, payment_reference.clone()))
+        {
+            return Ok(Decision::Repeated);
+        }
+        match &request.actor {
+            Actor::Visitor(ticket) if self.queue.find(ticket) != done.visitor => Err(Refusal::IdInUse),
+            _ => Err(Refusal::IdReused),
+        }
     }
 
     /// Applies what happened. Never fails: what is in the log is so.
     pub fn fold(&mut self, fact: &Fact) {
         if Command::is_remembered(&fact.event) {
-            self.commands.insert(fact.command_id, fact.digest);
+            let visitor = visitor_of(&fact.event).and_then(|ticket| self.queue.find(ticket));
+            self.commands.insert(fact.command_id, Remembered { digest: fact.digest, visitor });
         }
         match &fact.event {
             Event::OpeningScheduled(event) => self.scheduled(fact.command_id, event),
             Event::OpeningRescheduled(event) => self.rescheduled(event),
             Event::PlanAdded(event) => self.plan_added(&event.name, &event.plan),
             Event::ShowingAdded(event) => self.showing_added(&event.showing),
-            Event::PolicyChanged(event) => self.policy = event.policy.clone(),
+            Event::PolicyChanged(event) => self.policy_changed(event),
             Event::MessageChanged(event) => self.message.clone_from(&event.message),
-            Event::OpeningOpened(_) | Event::OpeningResumed(_) => self.state = OpeningState::Open,
+            Event::OpeningOpened(OpeningOpened { at }) | Event::OpeningResumed(OpeningResumed { at }) => {
+                self.admissions_begin(OpeningState::Open, *at);
+            }
             Event::OpeningPaused(_) => self.state = OpeningState::Paused,
-            Event::OpeningDrained(_) => self.state = OpeningState::Draining,
+            Event::OpeningDrained(event) => self.admissions_begin(OpeningState::Draining, event.at),
             Event::OpeningClosed(_) => self.state = OpeningState::Closed,
             Event::VisitorJoined(event) => self.queue.joined(event.ticket, event.number),
             Event::TicketMoved(event) => self.queue.moved(event),
@@ -292,6 +302,30 @@ impl Opening {
             Event::RefusalsCounted(_) | Event::WriterClaimed(_) | Event::WriterAlive(_) => {}
         }
     }
+}
+
+/// The visitor whose resource `event` is about.
+fn visitor_of(event: &Event) -> Option<&Ticket> {
+    match event {
+        Event::SeatsHeld(event) => Some(&event.ticket),
+        Event::HoldSwapped(event) => Some(&event.ticket),
+        Event::HoldExtended(event) => Some(&event.ticket),
+        Event::BookingConfirmed(event) => Some(&event.ticket),
+        Event::RefundDue(event) => Some(&event.ticket),
+        _ => None,
+    }
+}
+
+/// The first of `items` that one event may list: with what they count for,
+/// at most [`MAX_MEMBERS`].
+fn as_many_as_fit<T>(items: impl Iterator<Item = T>, members: impl Fn(&T) -> usize) -> Vec<T> {
+    let mut room = MAX_MEMBERS;
+    let fits = |item: &T| {
+        let left = room.checked_sub(members(item));
+        room = left.unwrap_or(room);
+        left.is_some()
+    };
+    items.take_while(fits).collect()
 }
 
 /// The thin handle of the framework: the decision is [`Opening::decide`]'s.

@@ -26,6 +26,13 @@ pub(super) struct Entry {
     pub(super) cohort: bool,
 }
 
+impl Entry {
+    /// Whether the draw will give it its number.
+    pub(super) fn in_lobby(&self) -> bool {
+        self.number == 0 && !self.state.is_final()
+    }
+}
+
 /// All tickets of one opening.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Snapshot")]
@@ -43,8 +50,6 @@ pub struct Queue {
     pub(super) leaving: BTreeSet<(Timestamp, u32)>,
     /// Whose place went where, for the draw's numbers.
     moved: HashMap<u32, u32>,
-    /// How many the cohort has, once the lobby is closed.
-    cohort: u32,
     /// The greatest number given, those of the cohort included.
     last_number: u32,
 }
@@ -67,19 +72,18 @@ struct Snapshot {
     entering: BTreeSet<(Timestamp, u32)>,
     leaving: BTreeSet<(Timestamp, u32)>,
     moved: HashMap<u32, u32>,
-    cohort: u32,
     last_number: u32,
 }
 
 impl From<Snapshot> for Queue {
     fn from(snapshot: Snapshot) -> Self {
-        let Snapshot { entries, by_number, present, counts, entering, leaving, moved, cohort, last_number } =
+        let Snapshot { entries, by_number, present, counts, entering, leaving, moved, last_number } =
             snapshot;
         let mut index = Index::default();
         for (at, entry) in (0..).zip(&entries) {
             index.insert(&entries, entry.ticket, at);
         }
-        Self { entries, index, by_number, present, counts, entering, leaving, moved, cohort, last_number }
+        Self { entries, index, by_number, present, counts, entering, leaving, moved, last_number }
     }
 }
 
@@ -140,10 +144,6 @@ impl Queue {
         &self.entries
     }
 
-    pub(super) fn cohort(&self) -> u32 {
-        self.cohort
-    }
-
     /// The present visitors with the smallest numbers, in order.
     pub(super) fn next_present(&self) -> impl Iterator<Item = &Entry> {
         (0..).map_while(|skip| self.present.nth(skip)).map(|number| self.by_number(number))
@@ -153,7 +153,7 @@ impl Queue {
         &self.entries[self.by_number[(number - 1) as usize] as usize]
     }
 
-    fn find(&self, ticket: &Ticket) -> Option<u32> {
+    pub(super) fn find(&self, ticket: &Ticket) -> Option<u32> {
         self.index.find(&self.entries, ticket)
     }
 
@@ -242,23 +242,26 @@ impl Queue {
             Some(to) => to,
             None => self.add(event.to, 0, TicketState::Lobby),
         };
+        let mut deadline = Timestamp::default();
         if let Some(from) = from {
             self.set_state(from, TicketState::Left);
-            let (number, cohort) = (self.entries[from as usize].number, self.entries[from as usize].cohort);
+            let Entry { number, cohort, misses, deadline: theirs, .. } = self.entries[from as usize];
             if cohort && number == 0 {
                 self.moved.insert(from, to);
             }
+            self.entries[to as usize].misses = misses;
+            deadline = theirs;
         }
         self.set_state(to, event.state);
+        self.set_deadline(to, deadline);
         self.give_number(to, event.number.unwrap_or(0));
     }
 
     pub(super) fn lobby_closed(&mut self) {
         for entry in &mut self.entries {
-            entry.cohort = entry.number == 0 && !entry.state.is_final();
-            self.cohort += u32::from(entry.cohort);
+            entry.cohort = entry.in_lobby();
+            self.last_number += u32::from(entry.cohort);
         }
-        self.last_number = self.cohort;
     }
 
     /// Gives the cohort its numbers, in drawn order.

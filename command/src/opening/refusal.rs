@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use usher_events::event::TicketState;
-use usher_events::ids::{HoldId, SeatId, ShowingId, Ticket};
+use usher_events::ids::{HoldId, SeatId, ShowingId};
 use usher_events::time::Timestamp;
 
 use super::OpeningState;
@@ -79,8 +79,6 @@ pub enum Refusal {
     NoMoreExtensions { max_extensions: u32 },
     #[error("payments of this opening are confirmed by the merchant")]
     MerchantConfirms,
-    #[error("the hold is another visitor's")]
-    NotYourHold { ticket: Ticket },
     #[error("the seed does not open the draw's commitment")]
     WrongSeed,
     #[error("the timer is not due")]
@@ -114,7 +112,6 @@ impl Refusal {
             Self::HoldBooked { .. } => "hold-booked",
             Self::NoMoreExtensions { .. } => "no-more-extensions",
             Self::MerchantConfirms => "merchant-confirms",
-            Self::NotYourHold { .. } => "not-your-hold",
             Self::WrongSeed => "wrong-seed",
             Self::NotDue => "not-due",
         }

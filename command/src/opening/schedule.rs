@@ -15,6 +15,8 @@ use super::{Decision, DrawFacts, Opening, OpeningState, Refusal, Request, Resour
 
 /// The most showings of one opening.
 const MAX_SHOWINGS: usize = 500;
+/// The most plans of one opening.
+const MAX_PLANS: usize = 100;
 /// The longest title or message, in characters.
 const MAX_TEXT: usize = 2_000;
 
@@ -22,7 +24,7 @@ impl Opening {
     /// Lets the opening be; its id is never reused.
     pub(super) fn schedule(&self, request: &Request, asked: &Schedule) -> Result<Decision, Refusal> {
         if self.exists() {
-            let same = self.commands.get(&request.id) == Some(&request.digest);
+            let same = self.commands.get(&request.id).is_some_and(|done| done.digest == request.digest);
             return if same { Ok(Decision::Repeated) } else { Err(Refusal::IdReused) };
         }
         let now = request.now;
@@ -34,8 +36,11 @@ impl Opening {
         {
             return Err(Refusal::invalid("beacon.round_at", "the round comes out after the opening opens"));
         }
+        if asked.plans.len() > MAX_PLANS {
+            return Err(Refusal::invalid("plans", format!("more than {MAX_PLANS}")));
+        }
         for (name, plan) in &asked.plans {
-            check_plan(&format!("plans.{name}"), plan)?;
+            check_plan(plan, &format!("plans.{name}."), &format!("details.{name}"))?;
         }
         if asked.showings.len() > MAX_SHOWINGS {
             return Err(Refusal::invalid("showings", format!("more than {MAX_SHOWINGS}")));
@@ -93,6 +98,10 @@ impl Opening {
             drains_at: drains_at.unwrap_or(self.drains_at),
             closes_at: closes_at.unwrap_or(self.closes_at),
         };
+        let times = (event.opens_at, event.drains_at, event.closes_at);
+        if event.title == self.title && times == (self.opens_at, self.drains_at, self.closes_at) {
+            return Ok(Decision::Already);
+        }
         check_times(now, event.opens_at, event.drains_at, event.closes_at)?;
         if let Some(beacon) = &self.draw.beacon
             && beacon.round_at <= event.opens_at
@@ -107,7 +116,10 @@ impl Opening {
         if self.halls.contains_key(name) {
             return Err(Refusal::IdReused);
         }
-        check_plan("seating", plan)?;
+        if self.halls.len() >= MAX_PLANS {
+            return Err(Refusal::invalid("plan", format!("more than {MAX_PLANS} plans")));
+        }
+        check_plan(plan, "seating.", "details")?;
         Ok(Decision::Accepted(PlanAdded { at: now, name: name.clone(), plan: plan.clone() }.into()))
     }
 
@@ -271,8 +283,15 @@ fn check_times(
     Ok(())
 }
 
-fn check_plan(path: &str, plan: &Plan) -> Result<(), Refusal> {
-    plan.check().map_err(|error| Refusal::invalid(format!("{path}.{}", error.path), error.problem))
+/// `seating` and `details` are where the request has the two parts of a plan.
+fn check_plan(plan: &Plan, seating: &str, details: &str) -> Result<(), Refusal> {
+    plan.check().map_err(|error| {
+        let field = match error.path.strip_prefix("details") {
+            Some(rest) => format!("{details}{rest}"),
+            None => format!("{seating}{}", error.path),
+        };
+        Refusal::invalid(field, error.problem)
+    })
 }
 
 fn check_policy(policy: &Policy) -> Result<(), Refusal> {

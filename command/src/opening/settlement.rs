@@ -45,15 +45,14 @@ impl Opening {
         hold: HoldId,
         payment_reference: &PaymentReference,
     ) -> Result<Decision, Refusal> {
-        let found = self.holds.get(&hold).ok_or(Refusal::UnknownHold)?;
-        match actor {
-            Actor::Merchant(_) | Actor::Timer(_) => {}
-            Actor::Visitor(ticket) if *ticket != found.ticket => return Err(Refusal::UnknownHold),
-            Actor::Visitor(_) if self.policy.payment == Payment::None => {}
-            Actor::Visitor(_) | Actor::Operator(_) => return Err(Refusal::MerchantConfirms),
-        }
+        let found = self.may_know(actor, hold)?;
         if self.settlements.contains_key(&(hold, payment_reference.clone())) {
             return Ok(Decision::Repeated);
+        }
+        match actor {
+            Actor::Merchant(_) => {}
+            Actor::Visitor(_) if self.policy.payment == Payment::None => {}
+            _ => return Err(Refusal::MerchantConfirms),
         }
         let late = match self.settle(now, found) {
             Ok(late) => late,
@@ -80,6 +79,16 @@ impl Opening {
             }
             .into(),
         ))
+    }
+
+    /// The hold, unless it is another visitor's: that it exists is nobody
+    /// else's to know, also when they guess how it was settled.
+    pub(super) fn may_know(&self, actor: &Actor, hold: HoldId) -> Result<&Hold, Refusal> {
+        let found = self.holds.get(&hold).ok_or(Refusal::UnknownHold)?;
+        match actor {
+            Actor::Visitor(ticket) if *ticket != found.ticket => Err(Refusal::UnknownHold),
+            _ => Ok(found),
+        }
     }
 
     /// Whether the hold still becomes a booking (and if so, late), or why not.

@@ -1,5 +1,7 @@
 //! Timers: what an opening does by itself, and when.
 
+use std::collections::BTreeSet;
+
 use usher_events::event::{OpeningClosed, OpeningDrained, OpeningOpened, RefusalsCounted, TicketState};
 use usher_events::time::Timestamp;
 
@@ -8,6 +10,20 @@ use super::{Command, Decision, HashJob, Opening, OpeningState, Refusal, Resource
 /// After a claim no deadline falls before its time and this, in seconds:
 /// nobody is punished for our outage.
 const CLAIM_GRACE_S: u32 = 30;
+
+/// A timer, by what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timer {
+    CloseLobby,
+    HoldDraw,
+    Open,
+    Drain,
+    ExpireHolds,
+    ExpireAdmissions,
+    EndVisits,
+    Close,
+    AdmitNext,
+}
 
 /// What is due now.
 #[derive(Debug)]
@@ -18,65 +34,81 @@ pub enum Due {
     Hash(HashJob),
 }
 
-/// A timer, by what it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    CloseLobby,
-    HoldDraw,
-    Open,
-    DrainOnTime,
-    ExpireHolds,
-    ExpireAdmissions,
-    EndVisits,
-    AdmitNext,
-    Close,
-}
-
 impl Opening {
     /// When the next timer is due, if any is to come.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.next_timer().map(|(at, _)| at)
+        self.timers().filter_map(|(_, at)| at).min()
     }
 
     /// The first timer that is due at `now`, if one is.
     pub fn due(&self, now: Timestamp) -> Option<Due> {
-        let (_, timer) = self.next_timer().filter(|(at, _)| *at <= now)?;
+        let (timer, _) = self.timers().find(|(_, at)| at.is_some_and(|at| at <= now))?;
         Some(match timer {
             Timer::CloseLobby => Due::Hash(self.lobby_job()),
             Timer::HoldDraw => Due::Hash(self.draw_job()?),
             Timer::Open => Due::Decide(Command::Open),
-            Timer::DrainOnTime => Due::Decide(Command::DrainOnTime),
+            Timer::Drain => Due::Decide(Command::DrainOnTime),
             Timer::ExpireHolds => Due::Decide(Command::ExpireHolds),
             Timer::ExpireAdmissions => Due::Decide(Command::ExpireAdmissions),
             Timer::EndVisits => Due::Decide(Command::EndVisits),
-            Timer::AdmitNext => Due::Decide(Command::AdmitNext),
             Timer::Close => Due::Decide(Command::CloseOnTime),
+            Timer::AdmitNext => Due::Decide(Command::AdmitNext),
         })
     }
 
-    /// The timer that is due first. Of those due at the same time, expiries
-    /// go before admissions, and closing comes last.
-    fn next_timer(&self) -> Option<(Timestamp, Timer)> {
-        let at = |time: Option<Timestamp>, timer| time.map(|time| (time, timer));
-        let scheduled = match self.state {
-            _ if !self.exists() => return None,
-            OpeningState::Scheduled => at(Some(self.opens_at), Timer::CloseLobby),
-            OpeningState::Drawing if self.draw.seed.is_some() => at(Some(self.opens_at), Timer::Open),
-            OpeningState::Drawing if self.draw.beacon.is_none() => at(Some(self.opens_at), Timer::HoldDraw),
-            OpeningState::Open | OpeningState::Paused => at(self.drains_at, Timer::DrainOnTime),
-            _ => None,
+    /// When the timer that sends `command` is or was due, for its id; none
+    /// for commands that no deadline sends.
+    pub fn due_at(&self, command: &Command) -> Option<Timestamp> {
+        let sends = |timer: Timer| match command {
+            Command::CloseLobby { .. } => timer == Timer::CloseLobby,
+            Command::HoldDraw { .. } => timer == Timer::HoldDraw,
+            Command::Open => timer == Timer::Open,
+            Command::DrainOnTime => timer == Timer::Drain,
+            Command::ExpireHolds => timer == Timer::ExpireHolds,
+            Command::ExpireAdmissions => timer == Timer::ExpireAdmissions,
+            Command::EndVisits => timer == Timer::EndVisits,
+            Command::CloseOnTime => timer == Timer::Close,
+            Command::AdmitNext => timer == Timer::AdmitNext,
+            _ => false,
         };
+        self.timers().find(|(timer, _)| sends(*timer)).and_then(|(_, at)| at)
+    }
+
+    /// When each timer is due, if it is to come, in the order in which those
+    /// that are due go: what frees slots before admissions, holds before the
+    /// visits that they belong to, and nobody is admitted into the end.
+    fn timers(&self) -> impl Iterator<Item = (Timer, Option<Timestamp>)> {
+        let first = |order: &BTreeSet<(Timestamp, u32)>| order.first().map(|(time, _)| *time);
         [
-            scheduled,
-            at(self.ending_holds.first().map(|(time, _)| *time), Timer::ExpireHolds),
-            at(self.queue.entering.first().map(|(time, _)| *time), Timer::ExpireAdmissions),
-            at(self.queue.leaving.first().map(|(time, _)| *time), Timer::EndVisits),
-            at(self.admission_due(), Timer::AdmitNext),
-            at(self.close_due(), Timer::Close),
+            (Timer::CloseLobby, self.lobby_due()),
+            (Timer::HoldDraw, self.draw_due()),
+            (Timer::Open, self.open_due()),
+            (Timer::Drain, self.drain_due()),
+            (Timer::ExpireHolds, self.ending_holds.first().map(|(time, _)| *time)),
+            (Timer::ExpireAdmissions, first(&self.queue.entering)),
+            (Timer::EndVisits, first(&self.queue.leaving)),
+            (Timer::Close, self.close_due()),
+            (Timer::AdmitNext, self.admission_due()),
         ]
         .into_iter()
-        .flatten()
-        .min()
+    }
+
+    fn lobby_due(&self) -> Option<Timestamp> {
+        (self.exists() && self.state == OpeningState::Scheduled).then_some(self.opens_at)
+    }
+
+    fn draw_due(&self) -> Option<Timestamp> {
+        let drawing = self.state == OpeningState::Drawing && self.draw.seed.is_none();
+        (drawing && self.draw.beacon.is_none()).then_some(self.opens_at)
+    }
+
+    fn open_due(&self) -> Option<Timestamp> {
+        let drawn = self.state == OpeningState::Drawing && self.draw.seed.is_some();
+        drawn.then_some(self.opens_at)
+    }
+
+    fn drain_due(&self) -> Option<Timestamp> {
+        self.drains_at.filter(|_| matches!(self.state, OpeningState::Open | OpeningState::Paused))
     }
 
     /// When it closes by itself: on time, or at once when drained and empty.
@@ -94,17 +126,14 @@ impl Opening {
         match timer {
             Command::CloseLobby { cohort_root, count } => self.close_lobby(now, *cohort_root, *count),
             Command::HoldDraw { seed, order_root, .. } => self.hold_draw(now, *seed, *order_root),
-            Command::Open if self.state == OpeningState::Drawing && self.draw.seed.is_some() => {
+            Command::Open if self.open_due().is_some() => {
                 Ok(Decision::Accepted(OpeningOpened { at: now }.into()))
             }
             Command::AdmitNext => self.admit_next(now),
             Command::ExpireAdmissions => self.expire_admissions(now),
             Command::EndVisits => self.end_visits(now),
             Command::ExpireHolds => self.expire_holds(now),
-            Command::DrainOnTime
-                if matches!(self.state, OpeningState::Open | OpeningState::Paused)
-                    && self.drains_at.is_some_and(|at| at <= now) =>
-            {
+            Command::DrainOnTime if self.drain_due().is_some_and(|at| at <= now) => {
                 Ok(Decision::Accepted(OpeningDrained { at: now }.into()))
             }
             Command::CloseOnTime if self.close_due().is_some_and(|at| at <= now) => {

@@ -5,7 +5,7 @@ use usher_events::ids::Ticket;
 use usher_events::time::Timestamp;
 
 use super::queue::Entry;
-use super::{Decision, HoldState, MAX_MEMBERS, Opening, OpeningState, Refusal};
+use super::{Decision, HoldState, Opening, OpeningState, Refusal, as_many_as_fit};
 
 impl Opening {
     /// Enters the seat window, or says whose turn it is.
@@ -61,7 +61,10 @@ impl Opening {
     pub(super) fn end_visits(&self, now: Timestamp) -> Result<Decision, Refusal> {
         let due = self.queue.leaving.iter().take_while(|(deadline, _)| *deadline <= now);
         let ended = due.map(|(_, at)| self.ended_visit(self.queue.entry(*at).ticket, TicketState::Spent));
-        let visits: Vec<EndedVisit> = ended.take(MAX_MEMBERS / 4).collect();
+        let members = |visit: &EndedVisit| {
+            1 + visit.released.iter().map(|released| 1 + released.seats.len()).sum::<usize>()
+        };
+        let visits = as_many_as_fit(ended, members);
         if visits.is_empty() {
             return Err(Refusal::NotDue);
         }

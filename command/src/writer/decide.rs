@@ -199,7 +199,8 @@ impl<T> Partition<T> {
     pub(super) fn decide_timer(&mut self, opening: &OpeningId, command: Command, now: Timestamp) -> bool {
         let chained = self.working(opening);
         let now = now.max(chained.last_at);
-        let request = Request::of_timer(opening, command, now);
+        let due = chained.opening.due_at(&command).unwrap_or(now);
+        let request = Request::of_timer(opening, command, due, now);
         match chained.opening.decide(&request) {
             Ok(Decision::Accepted(event)) => self.append(opening, &request, event),
             other => {
@@ -286,8 +287,8 @@ impl Tallies {
 
 impl Request {
     /// A timer's command, with the id that the state gives it.
-    pub(super) fn of_timer(opening: &OpeningId, command: Command, now: Timestamp) -> Self {
-        let id = command.timer_id(opening, now);
+    pub(super) fn of_timer(opening: &OpeningId, command: Command, due: Timestamp, now: Timestamp) -> Self {
+        let id = command.timer_id(opening, due);
         let digest = command.digest(opening);
         Self { id, digest, actor: Actor::Timer(command.name()), now, command }
     }
