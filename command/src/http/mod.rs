@@ -20,6 +20,7 @@ use usher_http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use forward::Forwarder;
+pub use openings::schedule_as;
 
 use crate::draw_keys::DrawKeys;
 use crate::opening::{Command, Request};

@@ -118,6 +118,23 @@ impl ShowingFields {
     }
 }
 
+/// Schedules an opening on behalf of this process itself; false when its id
+/// is taken.
+pub async fn schedule_as(
+    name: &'static str,
+    state: &CommandState,
+    opening: &OpeningId,
+    body: &serde_json::Value,
+) -> Result<bool, Problem> {
+    let body: ScheduleBody = usher_http::body::parse(body.to_string().as_bytes())?;
+    let actor = usher_events::ids::Actor::Operator(name.into());
+    match schedule_body(state, opening.clone(), actor, body).await {
+        Ok(response) => Ok(response.status() == axum::http::StatusCode::CREATED),
+        Err(problem) if problem.kind() == "id-reused" => Ok(false),
+        Err(problem) => Err(problem),
+    }
+}
+
 /// Schedule an opening.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}", tag = "openings",
@@ -136,6 +153,15 @@ async fn schedule(
     Json(body): Json<ScheduleBody>,
 ) -> Result<Response, Problem> {
     let actor = state.caller(&headers)?.operator(&opening)?;
+    schedule_body(&state, opening, actor, body).await
+}
+
+async fn schedule_body(
+    state: &CommandState,
+    opening: OpeningId,
+    actor: usher_events::ids::Actor,
+    body: ScheduleBody,
+) -> Result<Response, Problem> {
     if body.beacon.is_some() {
         return Err(Problem::invalid("beacon", "draws with a beacon are not supported yet"));
     }

@@ -1,0 +1,22 @@
+//! The roles, and how each is wired.
+
+pub(crate) mod key;
+mod parts;
+pub(crate) mod serve;
+
+/// Why a role ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RoleError {
+    #[error("settings: {0}")]
+    Config(#[from] crate::config::ConfigError),
+    #[error("settings: {0}")]
+    Setting(String),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Log(#[from] usher_events::log::embedded::OpenError),
+    #[error(transparent)]
+    Start(#[from] usher_command::writer::StartError),
+    #[error("{0}")]
+    Other(String),
+}

@@ -1,0 +1,145 @@
+//! Parts that several roles are made of.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use usher_command::draw_keys::DrawKeys;
+use usher_command::writer::WriterConfig;
+use usher_http::auth::{KeyConfig, KeyKind, Keys};
+use usher_http::server::{self, Limits, Operations, Readiness};
+use utoipa::openapi::OpenApi;
+
+use crate::config::Config;
+use crate::roles::RoleError;
+
+/// Buckets of request times, in seconds.
+const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// How long requests under way may take after the role was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Where the role listens; the default differs by role.
+pub(crate) async fn listen(config: &Config, default_port: u16) -> Result<TcpListener, RoleError> {
+    let configured = config.http.listen.trim();
+    let address =
+        if configured.is_empty() { format!("127.0.0.1:{default_port}") } else { configured.to_owned() };
+    TcpListener::bind(&address)
+        .await
+        .map_err(|error| RoleError::Setting(format!("http.listen: {address}: {error}")))
+}
+
+/// Where other instances reach this one.
+pub(crate) fn advertised(config: &Config, listening: SocketAddr) -> String {
+    match config.http.advertise.trim() {
+        "" => format!("http://{listening}"),
+        given => given.to_owned(),
+    }
+}
+
+/// Starts collecting metrics.
+pub(crate) fn metrics() -> Result<PrometheusHandle, RoleError> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .map_err(|error| RoleError::Other(error.to_string()))?;
+    let handle = builder.install_recorder().map_err(|error| RoleError::Other(error.to_string()))?;
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_secs(5));
+        loop {
+            ticks.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+/// The configured API keys, those given in clear hashed; `more` are added.
+pub(crate) fn keys(config: &Config, more: Vec<KeyConfig>) -> Result<Keys, RoleError> {
+    let mut keys = config.auth.keys.clone();
+    let given = [
+        ("operator", KeyKind::Operator, &config.auth.operator_key),
+        ("merchant", KeyKind::Merchant, &config.auth.merchant_key),
+    ];
+    for (name, kind, key) in given {
+        if !key.expose_secret().is_empty() {
+            keys.push(
+                Keys::hashed(name, kind, key)
+                    .map_err(|error| RoleError::Setting(format!("auth: {error}")))?,
+            );
+        }
+    }
+    keys.extend(more);
+    Keys::new(keys).map_err(|error| RoleError::Setting(format!("auth: {error}")))
+}
+
+/// The draw's key ring: as configured, and if none is, `made`.
+pub(crate) fn draw_keys(config: &Config, made: Option<SecretString>) -> Result<Arc<DrawKeys>, RoleError> {
+    let configured = config.draw.keys.iter().map(|key| (key.id.clone(), key.secret.clone()));
+    let made = made.map(|secret| ("local".to_owned(), secret));
+    let ring = DrawKeys::new(configured.chain(made).collect());
+    ring.map(Arc::new).map_err(|error| RoleError::Setting(format!("draw.keys: {error}")))
+}
+
+/// The writers' settings.
+pub(crate) fn writer_config(config: &Config, address: String, draw_keys: Arc<DrawKeys>) -> WriterConfig {
+    WriterConfig {
+        max_in_flight: config.writer.max_in_flight,
+        mailbox: config.writer.mailbox,
+        patience: Duration::from_millis(config.writer.patience_ms),
+        ..WriterConfig::new(config.log.partitions, address, draw_keys)
+    }
+}
+
+/// Everything around the role's own routes.
+pub(crate) struct Surroundings {
+    pub(crate) readiness: Readiness,
+    pub(crate) metrics: PrometheusHandle,
+}
+
+/// Serves the role's routes until it is told to stop.
+pub(crate) async fn serve(
+    config: &Config,
+    listener: TcpListener,
+    routes: Router,
+    openapi: OpenApi,
+    surroundings: Surroundings,
+    stop: CancellationToken,
+) -> Result<(), RoleError> {
+    let openapi = describe(openapi).to_json().map_err(|error| RoleError::Other(error.to_string()))?;
+    let Surroundings { readiness, metrics } = surroundings;
+    let operations = Operations { readiness: readiness.clone(), metrics, openapi: openapi.into() };
+    let limits = Limits {
+        body_bytes: config.http.max_body_bytes,
+        timeout: Duration::from_secs(config.http.timeout_s),
+    };
+    let router = server::layered(routes.merge(server::operations(operations)), limits);
+    info!(address = %listener.local_addr()?, "listening");
+    let stopping = stop.clone();
+    let draining = async move {
+        stopping.cancelled().await;
+        readiness.set("serving", Err("stopping".to_owned()));
+    };
+    let serving = server::serve(listener, router, draining);
+    tokio::select! {
+        served = serving => Ok(served?),
+        () = async { stop.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
+    }
+}
+
+fn describe(mut openapi: OpenApi) -> OpenApi {
+    openapi.info.title = "usher".to_owned();
+    openapi.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    openapi.info.description = Some(
+        "Queues and seats for ticket openings. Errors are RFC 9457 problem documents whose `type` is \
+         `urn:usher:problem:` and the name given with each route. Visitors authorize with their secret, \
+         operators and merchants with a key, both as `Authorization: Bearer`."
+            .to_owned(),
+    );
+    openapi
+}

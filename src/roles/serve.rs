@@ -1,0 +1,159 @@
+//! Everything in one process: embedded log, views in memory.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use usher_command::http::CommandState;
+use usher_command::writer::{self, WriterThreads};
+use usher_events::ids::{Hash, OpeningId};
+use usher_events::log::Log;
+use usher_events::log::embedded::EmbeddedLog;
+use usher_events::time::Timestamp;
+use usher_http::auth::{self, KeyConfig, KeyKind, Keys};
+use usher_http::server::Readiness;
+use usher_projector::booking::memory::MemoryBookings;
+use usher_projector::dead_letter::{DeadLetters, Logged};
+use usher_projector::projection::{Announcer, Projections};
+use usher_projector::queue::memory::MemoryQueues;
+use usher_projector::store::Store;
+use usher_query::{QueryConfig, QueryState};
+
+use super::RoleError;
+use super::parts::{self, Surroundings};
+use crate::config::Config;
+use crate::sample::sample_opening;
+
+/// How often to look whether all parts are well.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Runs until told to stop.
+pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -> Result<(), RoleError> {
+    let partitions = config.log.partitions;
+    let dir = config.data.dir.clone();
+    fs::create_dir_all(&dir)?;
+    let listener = parts::listen(&config, 8080).await?;
+    let metrics = parts::metrics()?;
+    let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(&dir.join("log.redb"), partitions)?);
+    writer::check_partition_count(&*log, partitions).await?;
+
+    let made = if config.draw.keys.is_empty() { Some(draw_key(&dir)?) } else { None };
+    let draw_keys = parts::draw_keys(&config, made)?;
+    let keys = keys(&config, &dir)?;
+    let address = parts::advertised(&config, listener.local_addr()?);
+    let writers = WriterThreads::start(
+        parts::writer_config(&config, address, Arc::clone(&draw_keys)),
+        Arc::clone(&log),
+    )?;
+    writers.want(&(0..partitions).collect::<Vec<_>>());
+
+    let (queues, bookings) = (MemoryQueues::new(partitions), MemoryBookings::new(partitions));
+    let announcer = Announcer::default();
+    let stores: Vec<Arc<dyn Store>> = vec![Arc::new(queues.clone()), Arc::new(bookings.clone())];
+    let letters: Arc<dyn DeadLetters> = Arc::new(Logged);
+    let projections = Projections::start(&log, partitions, stores, &letters, &announcer);
+
+    let readiness = Readiness::default();
+    readiness.set("writer", Err("claiming its partitions".to_owned()));
+    readiness.set("views", Err("reading the log".to_owned()));
+    while writers.writers().owned() < partitions as usize || !projections.caught_up() {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
+    readiness.set("writer", Ok(()));
+    readiness.set("views", Ok(()));
+
+    let state = CommandState { writers: writers.writers(), keys: keys.clone(), draw_keys };
+    if sample {
+        add_sample(&state).await?;
+    }
+    let (commands, mut openapi) = usher_command::http::router(state, None);
+    let query_config = QueryConfig {
+        partitions,
+        after_timeout: Duration::from_millis(config.query.after_timeout_ms),
+        after_waiters: config.query.after_waiters,
+    };
+    let state = QueryState::new(Arc::new(queues), Arc::new(bookings), announcer, keys, query_config);
+    let (queries, of_queries) = usher_query::router(state);
+    openapi.merge(of_queries);
+    info!("ready");
+    let surroundings = Surroundings { readiness, metrics };
+    parts::serve(&config, listener, commands.merge(queries), openapi, surroundings, stop).await?;
+
+    projections.stop().await;
+    tokio::task::spawn_blocking(move || writers.stop())
+        .await
+        .map_err(|error| RoleError::Other(error.to_string()))?;
+    info!("stopped: everything that was answered is in the log");
+    Ok(())
+}
+
+/// The draw key of this data directory, made at the first start.
+fn draw_key(dir: &Path) -> Result<SecretString, RoleError> {
+    let file = dir.join("draw.key");
+    if !file.exists() {
+        write_private(&file, &auth::mint())?;
+        info!(file = %file.display(), "made a draw key");
+    }
+    Ok(SecretString::from(fs::read_to_string(&file)?.trim().to_owned()))
+}
+
+/// The configured keys; with no operator's among them, the one made at the
+/// first start, of which only the hash is kept.
+fn keys(config: &Config, dir: &Path) -> Result<Keys, RoleError> {
+    let configured = parts::keys(config, Vec::new())?;
+    if configured.has_operator() {
+        return Ok(configured);
+    }
+    let file = dir.join("operator.sha256");
+    let sha256: Hash = if file.exists() {
+        let text = fs::read_to_string(&file)?;
+        let unreadable = |error| RoleError::Setting(format!("{}: {error}", file.display()));
+        text.trim().parse().map_err(unreadable)?
+    } else {
+        let key = auth::mint();
+        let made = Keys::hashed("operator", KeyKind::Operator, &SecretString::from(key.clone()))
+            .map_err(|error| RoleError::Other(error.to_string()))?;
+        write_private(&file, &made.sha256.to_string())?;
+        crate::cli::say(&format!("operator key (shown this once, only its hash is kept): {key}\n"));
+        made.sha256
+    };
+    let made =
+        KeyConfig { name: "operator".to_owned(), kind: KeyKind::Operator, sha256, prefixes: Vec::new() };
+    parts::keys(config, vec![made])
+}
+
+fn write_private(file: &Path, text: &str) -> Result<(), RoleError> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    file.write_all(text.as_bytes())?;
+    Ok(file.sync_all()?)
+}
+
+/// Schedules the sample opening under the first name that is free.
+async fn add_sample(state: &CommandState) -> Result<(), RoleError> {
+    let body = sample_opening(Timestamp::now());
+    for i in 1..=1_000 {
+        let name = if i == 1 { "concert".to_owned() } else { format!("concert-{i}") };
+        let opening = OpeningId::new(&name).map_err(|error| RoleError::Other(error.to_string()))?;
+        if usher_command::http::schedule_as("sample", state, &opening, &body)
+            .await
+            .map_err(|problem| RoleError::Other(format!("the sample opening: {problem:?}")))?
+        {
+            info!(
+                opening = name,
+                opens_at = body["opens_at"].as_str(),
+                "the sample opening opens in half a minute"
+            );
+            return Ok(());
+        }
+    }
+    Err(RoleError::Other("there are a thousand sample openings already".to_owned()))
+}
