@@ -236,17 +236,18 @@ impl Admin {
 
     async fn check(&self, config: &KafkaConfig) -> Result<TopicFacts, AdminFault> {
         let topic = config.topic.as_str();
+        let layout = self.layout(Some(topic)).await?;
+        // The brokers describe a missing topic as one without settings.
+        if layout.partitions == 0 {
+            return Err(AdminFault::Missing(topic.to_owned()));
+        }
         let options = AdminOptions::new().request_timeout(Some(ANSWER));
         let asked = self.client()?.describe_configs([&ResourceSpecifier::Topic(topic)], &options).await;
         let settings = match asked.map_err(|fault| unreachable(&fault))?.into_iter().next() {
             Some(Ok(settings)) => settings,
-            Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {
-                return Err(AdminFault::Missing(topic.to_owned()));
-            }
             Some(Err(code)) => return Err(AdminFault::Unreachable(code.to_string())),
             None => return Err(AdminFault::Unreachable("no answer".to_owned())),
         };
-        let layout = self.layout(Some(topic)).await?;
         let facts = judge(config, &layout, &Settings(&settings))?;
         for warning in &facts.warnings {
             warn!(topic, %warning, "the log's topic survives less than it should");

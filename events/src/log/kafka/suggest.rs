@@ -181,7 +181,8 @@ impl Group {
         if out_of_contact {
             warn!("out of contact with the group of owners; its last suggestion stands");
         } else if !self.leaving.load(Ordering::Relaxed) {
-            self.suggest(self.suggest.borrow().difference(partitions).copied().collect());
+            let left = self.suggest.borrow().difference(partitions).copied().collect();
+            self.suggest(left);
         }
         Ok(())
     }
