@@ -130,8 +130,11 @@ async fn run_role(role: Role, config: Config) -> Result<(), roles::RoleError> {
     let stop = shutdown::on_signal()?;
     match role {
         Role::Serve { sample } => roles::serve::run(config, sample, stop).await,
-        //SERVERS
-        Role::Command | Role::Projector(_) | Role::Query | Role::Migrate => Ok(()),
+        Role::Command => roles::command::run(config, stop).await,
+        Role::Projector(Projector { act: None }) => roles::projector::run(config, stop).await,
+        Role::Projector(Projector { act: Some(act) }) => roles::projector::act(config, act).await,
+        Role::Query => roles::query::run(config, stop).await,
+        Role::Migrate => roles::migrate::run(config).await,
         Role::Key { .. } | Role::Settings => Ok(()),
     }
 }

@@ -1,8 +1,13 @@
 //! The roles, and how each is wired.
 
+pub(crate) mod command;
 pub(crate) mod key;
+pub(crate) mod migrate;
 mod parts;
+pub(crate) mod projector;
+pub(crate) mod query;
 pub(crate) mod serve;
+mod servers;
 
 /// Why a role ended.
 #[derive(Debug, thiserror::Error)]
