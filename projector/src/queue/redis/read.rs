@@ -44,7 +44,7 @@ impl RedisQueues {
             pipeline.hget(self.place_key(partition), "place").invoke_script(&invocation);
             match pipeline.query_async(&mut self.connection.clone()).await {
                 Ok((place, value)) => return Ok((parsed(place).map_err(unreadable)?, value)),
-                Err(error) if again && error.to_string().contains("NOSCRIPT") => {
+                Err(error) if again && is_unknown_script(&error) => {
                     invocation.load_async(&mut self.connection.clone()).await.map_err(unreadable)?;
                 }
                 Err(error) => return Err(unreadable(error)),
@@ -153,4 +153,10 @@ impl QueueReader for RedisQueues {
     async fn reached(&self, partition: Partition) -> Result<Place, ViewError> {
         self.read_place(partition).await.map_err(unreadable)
     }
+}
+
+/// Whether the server does not keep the script; inside a pipeline's failure
+/// only the text says so.
+fn is_unknown_script(error: &RedisError) -> bool {
+    error.to_string().to_ascii_lowercase().contains("noscript")
 }
