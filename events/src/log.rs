@@ -29,6 +29,7 @@
 
 pub mod embedded;
 pub mod kafka;
+pub mod simulated;
 
 use std::sync::Arc;
 

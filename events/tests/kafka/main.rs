@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod appending;
+#[path = "../contract/mod.rs"]
+mod contract;
 mod dead_letters;
+mod keeps_the_contract;
 mod owners;
 mod place;
 mod reading;
