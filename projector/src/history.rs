@@ -10,7 +10,7 @@ use usher_events::record::Offset;
 use usher_events::time::Timestamp;
 
 use crate::places::{Places, away, signed, unreadable, unsigned};
-use crate::store::{Act, Batch, Place, Stop, Store, StoreError, ViewError};
+use crate::store::{Act, Batch, Place, Skip, Stop, Store, StoreError, ViewError};
 
 /// The tickets' history in Postgres. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -100,7 +100,8 @@ impl Store for PostgresHistory {
         if !owners.is_empty() {
             let insert = sqlx::query(
                 "INSERT INTO ticket_history (opening, ticket, at_offset, at, what)
-                 SELECT * FROM UNNEST($1::text[], $2::bytea[], $3::bigint[], $4::bigint[], $5::text[])",
+                 SELECT * FROM UNNEST($1::text[], $2::bytea[], $3::bigint[], $4::bigint[], $5::text[])
+                 ON CONFLICT DO NOTHING",
             );
             let insert = insert.bind(&openings[..]).bind(&owners[..]).bind(&offsets[..]).bind(&times[..]);
             insert.bind(&whats[..]).execute(&mut *transaction).await.map_err(away)?;
@@ -116,7 +117,11 @@ impl Store for PostgresHistory {
         self.places.stopped(partition).await
     }
 
-    async fn go_on(&self, partition: Partition, to: Option<Place>, act: &Act) -> Result<(), StoreError> {
-        self.places.go_on(partition, to, act).await
+    async fn go_on(&self, partition: Partition, skip: Option<&Skip>, act: &Act) -> Result<(), StoreError> {
+        self.places.go_on(partition, skip, act).await
+    }
+
+    async fn acts(&self, partition: Partition) -> Result<Vec<Act>, StoreError> {
+        self.places.acts(partition).await
     }
 }

@@ -3,10 +3,14 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod admin;
+pub mod announcer;
 pub mod booking;
 pub mod dead_letter;
 pub mod history;
+pub mod judge;
 pub mod places;
 pub mod projection;
 pub mod queue;
+mod stops;
 pub mod store;

@@ -7,10 +7,16 @@ use usher_events::log::Partition;
 use usher_events::tenure::Cursor;
 use usher_events::time::Timestamp;
 
-use crate::store::{Act, Batch, Claim, Place, Stop, StoreError, ViewError};
+use crate::store::{ACTS_LISTED, Act, Batch, Claim, Place, Skip, Stop, StoreError, ViewError};
 
 /// The tables, made by `usher migrate`.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+/// Makes the tables of the views, or brings them up to date. Several at once
+/// are fine: they wait for each other.
+pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
+    MIGRATIONS.run(pool).await
+}
 
 /// A pool of at most `connections` to the database at `url`; connects when
 /// it is needed.
@@ -134,19 +140,21 @@ impl Places {
     pub(crate) async fn go_on(
         &self,
         partition: Partition,
-        to: Option<Place>,
+        skip: Option<&Skip>,
         act: &Act,
     ) -> Result<(), StoreError> {
-        let mut transaction = match to {
-            Some(to) => {
-                let follows = self.get(partition).await.map_err(away)?;
-                self.begin(&Batch { partition, follows, to, events: Vec::new() }).await?
+        let mut transaction = match skip {
+            Some(Skip { follows, to }) => {
+                self.begin(&Batch { partition, follows: *follows, to: *to, events: Vec::new() }).await?
             }
             None => self.pool.begin().await.map_err(away)?,
         };
-        let delete = sqlx::query("DELETE FROM stops WHERE projection = $1 AND partition = $2");
-        let delete = delete.bind(self.projection).bind(number(partition));
-        delete.execute(&mut *transaction).await.map_err(away)?;
+        let delete =
+            sqlx::query("DELETE FROM stops WHERE projection = $1 AND partition = $2 AND at_offset = $3");
+        let delete = delete.bind(self.projection).bind(number(partition)).bind(signed(act.offset));
+        if delete.execute(&mut *transaction).await.map_err(away)?.rows_affected() == 0 {
+            return Err(StoreError::Refused);
+        }
         let insert = sqlx::query(
             "INSERT INTO acts (projection, partition, what, at_offset, by_whom, reason, acted_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -161,5 +169,25 @@ impl Places {
             .bind(act.at.0);
         insert.execute(&mut *transaction).await.map_err(away)?;
         transaction.commit().await.map_err(away)
+    }
+
+    /// The newest acts, newest first.
+    pub(crate) async fn acts(&self, partition: Partition) -> Result<Vec<Act>, StoreError> {
+        let query = sqlx::query(
+            "SELECT what, at_offset, by_whom, reason, acted_at FROM acts
+             WHERE projection = $1 AND partition = $2 ORDER BY id DESC LIMIT $3",
+        );
+        let query = query.bind(self.projection).bind(number(partition)).bind(ACTS_LISTED as i64);
+        let act = |row: PgRow| -> Result<Act, sqlx::Error> {
+            Ok(Act {
+                what: row.try_get("what")?,
+                offset: unsigned(row.try_get("at_offset")?),
+                by: row.try_get("by_whom")?,
+                reason: row.try_get("reason")?,
+                at: Timestamp(row.try_get("acted_at")?),
+            })
+        };
+        let rows = query.fetch_all(&self.pool).await.map_err(away)?;
+        rows.into_iter().map(act).collect::<Result<_, _>>().map_err(away)
     }
 }

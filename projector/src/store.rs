@@ -13,6 +13,9 @@ use usher_events::time::Timestamp;
 /// and this, in seconds; the aggregate folds the same rule.
 const CLAIM_GRACE_S: u32 = 30;
 
+/// How many acts [`Store::acts`] lists at most.
+pub const ACTS_LISTED: usize = 100;
+
 /// The newest claim of a partition: what raises deadlines given before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Claim {
@@ -62,22 +65,15 @@ pub struct Located {
     pub opening: OpeningId,
     /// What happened.
     pub event: Event,
-    /// The place right after it.
-    pub after: Place,
+    /// The place right before it.
+    pub before: Place,
 }
 
-impl Batch {
-    /// The same as a batch for each event, to find the one that is poison.
-    pub fn singles(&self) -> Vec<Self> {
-        let mut follows = self.follows;
-        let mut singles = Vec::with_capacity(self.events.len());
-        for (i, located) in self.events.iter().enumerate() {
-            let last = i + 1 == self.events.len();
-            let to = if last { self.to } else { located.after };
-            singles.push(Self { partition: self.partition, follows, to, events: vec![located.clone()] });
-            follows = to;
-        }
-        singles
+impl Located {
+    /// The place right after it.
+    pub fn after(&self) -> Place {
+        let cursor = Cursor { n: self.before.cursor.n + 1, ..self.before.cursor };
+        Place { position: self.offset + 1, cursor, claim: self.before.claim }
     }
 }
 
@@ -94,6 +90,34 @@ pub struct Batch {
     pub events: Vec<Located>,
 }
 
+impl Batch {
+    /// The same as a batch for each event, to find the one that is poison.
+    pub fn singles(&self) -> Vec<Self> {
+        let nexts = self.events.iter().skip(1).map(|next| next.before).chain([self.to]);
+        let mut follows = self.follows;
+        let single = |(event, to): (&Located, Place)| {
+            let single = Self { partition: self.partition, follows, to, events: vec![event.clone()] };
+            follows = to;
+            single
+        };
+        self.events.iter().zip(nexts).map(single).collect()
+    }
+
+    /// What is left of the batch from `follows` up to, not including, the
+    /// event at `offset`; none when that is nothing.
+    pub fn between(&self, follows: Place, offset: Offset) -> Option<Self> {
+        let end = self.events.iter().find(|located| located.offset == offset)?.before;
+        let within = follows.position >= self.follows.position && follows.position < end.position;
+        let wanted = |located: &&Located| located.offset >= follows.position && located.offset < offset;
+        within.then(|| Self {
+            partition: self.partition,
+            follows,
+            to: end,
+            events: self.events.iter().filter(wanted).cloned().collect(),
+        })
+    }
+}
+
 /// Why a projection stands still.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
@@ -103,6 +127,15 @@ pub struct Stop {
     pub reason: String,
     /// Since when.
     pub at: Timestamp,
+}
+
+/// A step over a record that is not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skip {
+    /// The place before the record.
+    pub follows: Place,
+    /// The place after it.
+    pub to: Place,
 }
 
 /// What an operator did about a stop.
@@ -148,7 +181,13 @@ pub trait Store: Send + Sync + 'static {
     /// How far `partition` is.
     async fn place(&self, partition: Partition) -> Result<Place, StoreError>;
 
-    /// Applies a step with its place, all or nothing.
+    /// How far `partition` is, to notice that the store went back. Cheap.
+    async fn position(&self, partition: Partition) -> Result<Offset, StoreError> {
+        Ok(self.place(partition).await?.position)
+    }
+
+    /// Applies a step with its place. A step in which an event is poison is
+    /// applied up to that event, or not at all.
     async fn apply(&self, batch: &Batch) -> Result<(), StoreError>;
 
     /// Keeps that the projection stopped, over restarts.
@@ -157,8 +196,13 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the projection has stopped, and why.
     async fn stopped(&self, partition: Partition) -> Result<Option<Stop>, StoreError>;
 
-    /// Lets a stopped projection go on: at `to`, or where it was. Kept as an act.
-    async fn go_on(&self, partition: Partition, to: Option<Place>, act: &Act) -> Result<(), StoreError>;
+    /// Lets a projection that stopped at the act's offset go on: where it
+    /// was, or with the step of a skip. Refused when it did not stop there,
+    /// or is not where the skip follows. The act is kept.
+    async fn go_on(&self, partition: Partition, skip: Option<&Skip>, act: &Act) -> Result<(), StoreError>;
+
+    /// What operators did about stops, newest first.
+    async fn acts(&self, partition: Partition) -> Result<Vec<Act>, StoreError>;
 }
 
 /// Something in a view changed: what was cached of it is old.

@@ -12,7 +12,8 @@ use super::{
     BookingReader, BookingView, Change, HoldView, SeatChanges, SeatCounts, SeatMap, SeatState, SeatView,
     SettlementView,
 };
-use crate::store::{Act, AsOf, Batch, Located, Place, Stop, Store, StoreError, ViewError};
+use crate::stops::Stops;
+use crate::store::{Act, AsOf, Batch, Located, Place, Skip, Stop, Store, StoreError, ViewError};
 
 /// One showing: each seat with the version that changed it last.
 #[derive(Debug)]
@@ -34,8 +35,7 @@ struct Bookings {
 #[derive(Debug, Default)]
 struct Lane {
     place: Place,
-    stop: Option<Stop>,
-    acts: Vec<Act>,
+    stops: Stops,
     openings: HashMap<OpeningId, Bookings>,
 }
 
@@ -85,63 +85,111 @@ impl Lane {
             return Ok(());
         }
         let opening = self.openings.entry(located.opening.clone()).or_default();
+        opening.check(&changes).map_err(|reason| StoreError::Poison { offset: located.offset, reason })?;
         let mut bumped = Vec::new();
-        for change in changes {
-            opening
-                .apply(change, &mut bumped)
-                .map_err(|reason| StoreError::Poison { offset: located.offset, reason })?;
-        }
+        changes.into_iter().for_each(|change| opening.apply(change, &mut bumped));
         Ok(())
     }
 }
 
 impl Bookings {
-    /// Applies one change; `bumped` lists the showings whose version this
-    /// event has raised already.
-    fn apply(&mut self, change: Change, bumped: &mut Vec<ShowingId>) -> Result<(), String> {
-        match change {
-            Change::Plan(name, plan) => drop(self.plans.insert(name, *plan)),
-            Change::Showing(showing) => {
-                let plan =
-                    self.plans.get(&showing.plan).ok_or_else(|| format!("no plan `{}`", showing.plan))?;
-                let blocked = &plan.details.blocked;
-                let state =
-                    |seat| if blocked.contains_key(seat) { SeatState::Blocked } else { SeatState::Free };
-                let seats =
-                    plan.seating.seats().map(|seat| (seat.seat_guid.clone(), (state(&seat.seat_guid), 0)));
-                self.showings.push(Seats { version: 0, seats: seats.collect(), showing });
-            }
-            Change::Seats { showing, seats, state } => {
-                let unknown = || format!("no showing `{showing}`");
-                let shown = self.showings.iter_mut().find(|known| known.showing.showing == showing);
-                let shown = shown.ok_or_else(unknown)?;
-                if !bumped.contains(&showing) {
-                    shown.version += 1;
-                    bumped.push(showing);
+    /// Says which of `changes` cannot be applied, before any is.
+    fn check(&self, changes: &[Change]) -> Result<(), String> {
+        let new = |there: bool, what: &dyn std::fmt::Display| {
+            if there { Err(format!("{what} is there already")) } else { Ok(()) }
+        };
+        let old = |there: bool, what: &dyn std::fmt::Display| {
+            if there { Ok(()) } else { Err(format!("{what} is not there")) }
+        };
+        let comes = |name: &PlanName| {
+            changes.iter().any(|change| matches!(change, Change::Plan(new, _) if new == name))
+        };
+        for change in changes {
+            match change {
+                Change::Plan(name, _) => new(self.plans.contains_key(name), name)?,
+                Change::Showing(showing) => {
+                    new(self.showing(&showing.showing).is_some(), &showing.showing)?;
+                    old(self.plans.contains_key(&showing.plan) || comes(&showing.plan), &showing.plan)?;
                 }
-                for seat in seats {
-                    let known = shown.seats.get_mut(&seat).ok_or_else(|| format!("no seat `{seat}`"))?;
-                    *known = (state, shown.version);
+                Change::Seats { showing, seats, .. } => {
+                    let shown = self.showing(showing);
+                    old(shown.is_some(), showing)?;
+                    let missing =
+                        |seat: &&SeatId| shown.is_some_and(|shown| !shown.seats.contains_key(*seat));
+                    seats.iter().find(missing).map_or(Ok(()), |seat| old(false, seat))?;
                 }
-            }
-            Change::Hold(hold) => drop(self.holds.insert(hold.hold, hold)),
-            Change::HoldState(hold, state) => self.hold(hold)?.state = state,
-            Change::HoldSeats(hold, seats) => self.hold(hold)?.seats = seats,
-            Change::HoldDeadline(hold, expires_at) => self.hold(hold)?.expires_at = expires_at,
-            Change::Booking(booking) => drop(self.bookings.insert(booking.booking, booking)),
-            Change::BookingSeats(booking, seats) => {
-                let known = self.bookings.get_mut(&booking).ok_or_else(|| format!("no booking {booking}"))?;
-                known.keep(seats);
-            }
-            Change::Settlement(hold, payment, settlement) => {
-                self.settlements.insert((hold, payment), settlement);
+                Change::Hold(hold) => new(self.holds.contains_key(&hold.hold), &hold.hold)?,
+                Change::HoldState(hold, _) | Change::HoldSeats(hold, _) | Change::HoldDeadline(hold, _) => {
+                    old(self.holds.contains_key(hold), hold)?;
+                }
+                Change::Booking(booking) => {
+                    new(self.bookings.contains_key(&booking.booking), &booking.booking)?;
+                }
+                Change::BookingSeats(booking, _) => old(self.bookings.contains_key(booking), booking)?,
+                Change::Settlement(hold, payment, _) => {
+                    new(self.settlements.contains_key(&(*hold, payment.clone())), payment)?;
+                }
             }
         }
         Ok(())
     }
 
-    fn hold(&mut self, hold: HoldId) -> Result<&mut HoldView, String> {
-        self.holds.get_mut(&hold).ok_or_else(|| format!("no hold {hold}"))
+    /// Applies one change that was checked; `bumped` lists the showings whose
+    /// version this event has raised already.
+    fn apply(&mut self, change: Change, bumped: &mut Vec<ShowingId>) {
+        match change {
+            Change::Plan(name, plan) => drop(self.plans.insert(name, *plan)),
+            Change::Showing(showing) => self.add_showing(showing),
+            Change::Seats { showing, seats, state } => self.set_seats(&showing, &seats, state, bumped),
+            Change::Hold(hold) => drop(self.holds.insert(hold.hold, hold)),
+            Change::HoldState(hold, state) => self.change_hold(hold, |known| known.state = state),
+            Change::HoldSeats(hold, seats) => self.change_hold(hold, |known| known.seats = seats),
+            Change::HoldDeadline(hold, until) => self.change_hold(hold, |known| known.expires_at = until),
+            Change::Booking(booking) => drop(self.bookings.insert(booking.booking, booking)),
+            Change::BookingSeats(booking, seats) => {
+                if let Some(known) = self.bookings.get_mut(&booking) {
+                    known.keep(seats);
+                }
+            }
+            Change::Settlement(hold, payment, settlement) => {
+                self.settlements.insert((hold, payment), settlement);
+            }
+        }
+    }
+
+    fn add_showing(&mut self, showing: Showing) {
+        let Some(plan) = self.plans.get(&showing.plan) else { return };
+        let blocked = &plan.details.blocked;
+        let state = |seat| if blocked.contains_key(seat) { SeatState::Blocked } else { SeatState::Free };
+        let seats = plan.seating.seats().map(|seat| (seat.seat_guid.clone(), (state(&seat.seat_guid), 0)));
+        self.showings.push(Seats { version: 0, seats: seats.collect(), showing });
+    }
+
+    fn set_seats(
+        &mut self,
+        showing: &ShowingId,
+        seats: &[SeatId],
+        state: SeatState,
+        bumped: &mut Vec<ShowingId>,
+    ) {
+        let Some(shown) = self.showings.iter_mut().find(|known| known.showing.showing == *showing) else {
+            return;
+        };
+        if !bumped.contains(showing) {
+            shown.version += 1;
+            bumped.push(showing.clone());
+        }
+        for seat in seats {
+            if let Some(known) = shown.seats.get_mut(seat) {
+                *known = (state, shown.version);
+            }
+        }
+    }
+
+    fn change_hold(&mut self, hold: HoldId, change: impl FnOnce(&mut HoldView)) {
+        if let Some(known) = self.holds.get_mut(&hold) {
+            change(known);
+        }
     }
 
     fn showing(&self, showing: &ShowingId) -> Option<&Seats> {
@@ -172,8 +220,8 @@ impl Store for MemoryBookings {
                 return Err(StoreError::Refused);
             }
             for located in &batch.events {
+                lane.place = located.before;
                 lane.apply(located)?;
-                lane.place = located.after;
             }
             lane.place = batch.to;
             Ok(())
@@ -182,22 +230,21 @@ impl Store for MemoryBookings {
 
     async fn stop(&self, partition: Partition, stop: &Stop) -> Result<(), StoreError> {
         self.write(partition, |lane| {
-            lane.stop = Some(stop.clone());
+            lane.stops.stop = Some(stop.clone());
             Ok(())
         })
     }
 
     async fn stopped(&self, partition: Partition) -> Result<Option<Stop>, StoreError> {
-        self.write(partition, |lane| Ok(lane.stop.clone()))
+        self.write(partition, |lane| Ok(lane.stops.stop.clone()))
     }
 
-    async fn go_on(&self, partition: Partition, to: Option<Place>, act: &Act) -> Result<(), StoreError> {
-        self.write(partition, |lane| {
-            lane.stop = None;
-            lane.place = to.unwrap_or(lane.place);
-            lane.acts.push(act.clone());
-            Ok(())
-        })
+    async fn go_on(&self, partition: Partition, skip: Option<&Skip>, act: &Act) -> Result<(), StoreError> {
+        self.write(partition, |lane| lane.stops.go_on(&mut lane.place, skip, act))
+    }
+
+    async fn acts(&self, partition: Partition) -> Result<Vec<Act>, StoreError> {
+        self.write(partition, |lane| Ok(lane.stops.acts()))
     }
 }
 

@@ -9,7 +9,7 @@ use usher_events::log::Partition;
 
 use super::rows::Rows;
 use crate::places::{Places, away};
-use crate::store::{Act, Batch, Place, Stop, Store, StoreError};
+use crate::store::{Act, Batch, Place, Skip, Stop, Store, StoreError};
 
 /// Booking views in Postgres. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -77,7 +77,11 @@ impl Store for PostgresBookings {
         self.places.stopped(partition).await
     }
 
-    async fn go_on(&self, partition: Partition, to: Option<Place>, act: &Act) -> Result<(), StoreError> {
-        self.places.go_on(partition, to, act).await
+    async fn go_on(&self, partition: Partition, skip: Option<&Skip>, act: &Act) -> Result<(), StoreError> {
+        self.places.go_on(partition, skip, act).await
+    }
+
+    async fn acts(&self, partition: Partition) -> Result<Vec<Act>, StoreError> {
+        self.places.acts(partition).await
     }
 }

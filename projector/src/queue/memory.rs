@@ -5,16 +5,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use usher_events::draw::drawn_order;
-use usher_events::event::TicketState;
-use usher_events::ids::{OpeningId, Ticket};
+use usher_events::event::{BeaconValue, Event, TicketState};
+use usher_events::ids::{Hash, OpeningId, Ticket};
 use usher_events::log::Partition;
 use usher_events::ranks::Ranks;
 
 use super::{
-    BUCKET_MS, BUCKETS, OpeningState, OpeningStatus, QueueReader, QueueStep, StatusPatch, TicketStep,
-    TicketView,
+    OpeningState, OpeningStatus, QueueReader, QueueStep, StatusPatch, TicketStep, TicketView, resting,
 };
-use crate::store::{Act, AsOf, Batch, Deadline, Located, Place, Stop, Store, StoreError, ViewError};
+use crate::stops::Stops;
+use crate::store::{Act, AsOf, Batch, Deadline, Located, Place, Skip, Stop, Store, StoreError, ViewError};
 
 /// One ticket.
 #[derive(Debug, Clone, Copy)]
@@ -34,14 +34,14 @@ struct Queue {
     cohort: Vec<Ticket>,
     order: Vec<Ticket>,
     moved_from: HashMap<Ticket, Ticket>,
+    moved_to: HashMap<Ticket, Ticket>,
 }
 
 /// One partition.
 #[derive(Debug, Default)]
 struct Lane {
     place: Place,
-    stop: Option<Stop>,
-    acts: Vec<Act>,
+    stops: Stops,
     queues: HashMap<OpeningId, Queue>,
 }
 
@@ -87,49 +87,55 @@ impl MemoryQueues {
 }
 
 impl Lane {
-    fn apply(&mut self, located: &Located) -> Result<(), StoreError> {
-        let Some(step) = QueueStep::of(located) else { return Ok(()) };
+    fn apply(&mut self, located: &Located, order: Option<Vec<Ticket>>) -> Result<(), StoreError> {
         let poison = |reason: String| StoreError::Poison { offset: located.offset, reason };
-        let queue = match &step {
-            QueueStep::Small { status: Some(StatusPatch::Scheduled(_)), .. } => {
-                self.queues.entry(located.opening.clone()).or_default()
+        if let Some(step) = QueueStep::of(located) {
+            let queue = self.queues.get_mut(&located.opening);
+            match (queue, step) {
+                (None, QueueStep::Small { status: Some(StatusPatch::Scheduled(status)), .. }) => {
+                    let queue = Queue { status: *status, ..Queue::default() };
+                    self.queues.insert(located.opening.clone(), queue);
+                }
+                (None, _) => return Err(poison("the opening was never scheduled".to_owned())),
+                (Some(queue), step) => queue.apply(step, order).map_err(poison)?,
             }
-            _ => {
-                let unknown = || poison("the opening was never scheduled".to_owned());
-                self.queues.get_mut(&located.opening).ok_or_else(unknown)?
-            }
-        };
-        queue.apply(step).map_err(poison)
+        }
+        self.place = located.after();
+        Ok(())
     }
 }
 
 impl Queue {
-    fn apply(&mut self, step: QueueStep) -> Result<(), String> {
+    /// Applies a step, or says why it cannot be and changes nothing. `order`
+    /// is the drawn order when it was computed already.
+    fn apply(&mut self, step: QueueStep, order: Option<Vec<Ticket>>) -> Result<(), String> {
         match step {
             QueueStep::Small { tickets, status } => {
-                for ticket in tickets {
-                    self.set(ticket);
+                let unknown = |step: &&TicketStep| !step.joins && !self.tickets.contains_key(&step.ticket);
+                if let Some(unknown) = tickets.iter().find(unknown) {
+                    return Err(format!("there is no ticket {}", unknown.ticket));
                 }
                 if let Some(patch) = status {
-                    self.patch(patch);
+                    self.patch(patch)?;
                 }
+                tickets.into_iter().for_each(|ticket| self.set(ticket));
             }
             QueueStep::LobbyClosed { cohort_root, count } => {
                 let unnumbered = |entry: &Entry| entry.number == 0 && !entry.state.is_final();
                 let lobby = self.tickets.iter().filter(|(_, entry)| unnumbered(entry));
-                self.cohort = lobby.map(|(ticket, _)| *ticket).collect();
-                self.cohort.sort_unstable();
-                if self.cohort.len() != count as usize {
-                    return Err(format!("the cohort has {} tickets, not {count}", self.cohort.len()));
+                let mut cohort: Vec<Ticket> = lobby.map(|(ticket, _)| *ticket).collect();
+                if cohort.len() != count as usize {
+                    return Err(format!("the cohort has {} tickets, not {count}", cohort.len()));
                 }
+                cohort.sort_unstable();
+                self.cohort = cohort;
                 self.status.state = OpeningState::Drawing;
                 self.status.draw.cohort_root = Some(cohort_root);
                 self.status.draw.count = Some(count);
             }
             QueueStep::DrawHeld { seed, beacon, order_root } => {
-                let root = self.status.draw.cohort_root.ok_or("a draw before the lobby closed")?;
-                let randomness = beacon.as_ref().map(|value| &value.randomness);
-                self.order = drawn_order(&seed, &root, randomness, &self.cohort);
+                let drawn = self.draw(&seed, beacon.as_ref()).ok_or("a draw before the lobby closed")?;
+                self.order = order.unwrap_or_else(|| drawn.order());
                 self.number_all();
                 let draw = &mut self.status.draw;
                 (draw.seed, draw.beacon_value, draw.order_root) = (Some(seed), beacon, Some(order_root));
@@ -138,28 +144,40 @@ impl Queue {
         Ok(())
     }
 
+    /// What the drawn order is computed from, once the lobby is closed.
+    fn draw(&self, seed: &Hash, beacon: Option<&BeaconValue>) -> Option<Draw> {
+        let root = self.status.draw.cohort_root?;
+        let randomness = beacon.map(|value| value.randomness);
+        Some(Draw { seed: *seed, root, randomness, cohort: self.cohort.clone() })
+    }
+
     /// Gives the drawn numbers, following places that were taken over.
     fn number_all(&mut self) {
-        let moved_to: HashMap<Ticket, Ticket> =
-            self.moved_from.iter().map(|(to, from)| (*from, *to)).collect();
-        for (number, drawn) in (1..).zip(std::mem::take(&mut self.order)) {
-            self.order.push(drawn);
-            let mut owner = drawn;
-            while let Some(next) = moved_to.get(&owner) {
+        let order = std::mem::take(&mut self.order);
+        for (number, drawn) in (1..).zip(&order) {
+            self.give(drawn, number);
+            let mut owner = *drawn;
+            while let Some(next) = self.moved_to.get(&owner) {
                 owner = *next;
             }
-            for ticket in [drawn, owner] {
-                if let Some(entry) = self.tickets.get(&ticket).copied() {
-                    let step = TicketStep {
-                        ticket,
-                        state: entry.state,
-                        number: Some(number),
-                        deadline: None,
-                        moved_from: None,
-                    };
-                    self.set(step);
-                }
+            if owner != *drawn {
+                self.give(&owner, number);
             }
+        }
+        self.order = order;
+    }
+
+    fn give(&mut self, ticket: &Ticket, number: u32) {
+        if let Some(Entry { state, .. }) = self.tickets.get(ticket).copied() {
+            let kept = TicketStep {
+                ticket: *ticket,
+                state,
+                number: None,
+                deadline: None,
+                joins: false,
+                moved_from: None,
+            };
+            self.set(TicketStep { number: Some(number), ..kept });
         }
     }
 
@@ -168,28 +186,38 @@ impl Queue {
         let number = step.number.or(old.map(|old| old.number)).unwrap_or(0);
         let state = resting(step.state, number);
         if let Some(old) = old {
-            if let Some(count) = self.status.counts.get_mut(&old.state) {
-                *count -= 1;
-            }
-            if old.state == TicketState::Waiting {
-                self.present.remove(old.number);
-            }
+            self.leave_state(old);
         }
         *self.status.counts.entry(state).or_default() += 1;
         if state == TicketState::Waiting {
             self.present.insert(number);
         }
+        let mut deadline = step.deadline.or(old.map(|old| old.deadline));
         if let Some(from) = step.moved_from {
             self.moved_from.insert(step.ticket, from);
+            self.moved_to.insert(from, step.ticket);
+            self.moved_to.remove(&step.ticket);
+            deadline = self.tickets.get(&from).map(|from| from.deadline);
         }
-        self.tickets
-            .insert(step.ticket, Entry { state, number, deadline: step.deadline.unwrap_or_default() });
+        self.tickets.insert(step.ticket, Entry { state, number, deadline: deadline.unwrap_or_default() });
     }
 
-    fn patch(&mut self, patch: StatusPatch) {
+    fn leave_state(&mut self, old: Entry) {
+        if let Some(count) = self.status.counts.get_mut(&old.state) {
+            *count -= 1;
+            if *count == 0 {
+                self.status.counts.remove(&old.state);
+            }
+        }
+        if old.state == TicketState::Waiting {
+            self.present.remove(old.number);
+        }
+    }
+
+    fn patch(&mut self, patch: StatusPatch) -> Result<(), String> {
         let status = &mut self.status;
         match patch {
-            StatusPatch::Scheduled(scheduled) => *status = *scheduled,
+            StatusPatch::Scheduled(_) => return Err("the opening was scheduled before".to_owned()),
             StatusPatch::Rescheduled { title, opens_at, drains_at, closes_at } => {
                 (status.title, status.opens_at, status.drains_at, status.closes_at) =
                     (title, opens_at, drains_at, closes_at);
@@ -199,11 +227,10 @@ impl Queue {
             StatusPatch::State(state) => status.state = state,
             StatusPatch::Admitted { serving_number, bucket, count } => {
                 status.serving_number = serving_number;
-                *status.outflow.entry(bucket).or_default() += count;
-                let oldest = bucket - BUCKET_MS * (BUCKETS as i64 - 1);
-                status.outflow.retain(|start, _| *start >= oldest);
+                status.flow_out(bucket, count);
             }
         }
+        Ok(())
     }
 
     fn view(&self, ticket: &Ticket) -> Option<TicketView> {
@@ -218,16 +245,68 @@ impl Queue {
             ahead: number.filter(|_| in_line).map(|number| self.present.below(number)),
             deadline: timed.then_some(entry.deadline),
             moved_from: self.moved_from.get(ticket).copied(),
+            moved_to: self.moved_to.get(ticket).copied(),
         })
     }
 }
 
-/// Who waits without a number is in the lobby, and who gets one there waits.
-pub(super) fn resting(state: TicketState, number: u32) -> TicketState {
-    match (state, number) {
-        (TicketState::Waiting, 0) => TicketState::Lobby,
-        (TicketState::Lobby, 1..) => TicketState::Waiting,
-        (state, _) => state,
+/// What a drawn order is computed from.
+struct Draw {
+    seed: Hash,
+    root: Hash,
+    randomness: Option<Hash>,
+    cohort: Vec<Ticket>,
+}
+
+impl Draw {
+    fn order(&self) -> Vec<Ticket> {
+        drawn_order(&self.seed, &self.root, self.randomness.as_ref(), &self.cohort)
+    }
+}
+
+impl MemoryQueues {
+    /// The order that `located` draws, computed where nobody waits for it:
+    /// hashing a million tickets takes a second.
+    async fn order(
+        &self,
+        partition: Partition,
+        located: &Located,
+    ) -> Result<Option<Vec<Ticket>>, StoreError> {
+        let Event::DrawHeld(event) = &located.event else { return Ok(None) };
+        let draw = self.write(partition, |lane| {
+            let queue = lane.queues.get(&located.opening);
+            Ok(queue.and_then(|queue| queue.draw(&event.seed, event.beacon.as_ref())))
+        })?;
+        let Some(draw) = draw else { return Ok(None) };
+        let order = tokio::task::spawn_blocking(move || draw.order()).await;
+        order.map(Some).map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// Applies the events from `from` on, up to the next draw; where to go on.
+    fn apply_some(
+        &self,
+        batch: &Batch,
+        from: usize,
+        order: Option<Vec<Ticket>>,
+    ) -> Result<usize, StoreError> {
+        self.write(batch.partition, |lane| {
+            let follows =
+                batch.events.get(from).filter(|_| from > 0).map_or(batch.follows, |next| next.before);
+            if lane.place.position != follows.position {
+                return Err(StoreError::Refused);
+            }
+            let mut order = order;
+            for (at, located) in batch.events.iter().enumerate().skip(from) {
+                if at > from && matches!(located.event, Event::DrawHeld(_)) {
+                    lane.place = located.before;
+                    return Ok(at);
+                }
+                lane.place = located.before;
+                lane.apply(located, order.take())?;
+            }
+            lane.place = batch.to;
+            Ok(batch.events.len())
+        })
     }
 }
 
@@ -242,38 +321,36 @@ impl Store for MemoryQueues {
     }
 
     async fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
-        self.write(batch.partition, |lane| {
-            if lane.place.position != batch.follows.position {
-                return Err(StoreError::Refused);
+        let mut at = 0;
+        loop {
+            let order = match batch.events.get(at) {
+                Some(located) => self.order(batch.partition, located).await?,
+                None => None,
+            };
+            at = self.apply_some(batch, at, order)?;
+            if at >= batch.events.len() {
+                return Ok(());
             }
-            for located in &batch.events {
-                // What precedes a poison event is kept, up to it.
-                lane.apply(located)?;
-                lane.place = located.after;
-            }
-            lane.place = batch.to;
-            Ok(())
-        })
+        }
     }
 
     async fn stop(&self, partition: Partition, stop: &Stop) -> Result<(), StoreError> {
         self.write(partition, |lane| {
-            lane.stop = Some(stop.clone());
+            lane.stops.stop = Some(stop.clone());
             Ok(())
         })
     }
 
     async fn stopped(&self, partition: Partition) -> Result<Option<Stop>, StoreError> {
-        self.write(partition, |lane| Ok(lane.stop.clone()))
+        self.write(partition, |lane| Ok(lane.stops.stop.clone()))
     }
 
-    async fn go_on(&self, partition: Partition, to: Option<Place>, act: &Act) -> Result<(), StoreError> {
-        self.write(partition, |lane| {
-            lane.stop = None;
-            lane.place = to.unwrap_or(lane.place);
-            lane.acts.push(act.clone());
-            Ok(())
-        })
+    async fn go_on(&self, partition: Partition, skip: Option<&Skip>, act: &Act) -> Result<(), StoreError> {
+        self.write(partition, |lane| lane.stops.go_on(&mut lane.place, skip, act))
+    }
+
+    async fn acts(&self, partition: Partition) -> Result<Vec<Act>, StoreError> {
+        self.write(partition, |lane| Ok(lane.stops.acts()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Queue views: who is where in line.
 
 pub mod memory;
-pub mod redis;
+// pub mod redis;
 mod step;
 
 use std::collections::BTreeMap;
@@ -84,10 +84,10 @@ pub struct OpeningStatus {
     pub serving_number: u32,
     /// The draw.
     pub draw: DrawView,
-    /// How many tickets are in each state.
+    /// How many tickets are in each state; states without any are left out.
     pub counts: BTreeMap<TicketState, u32>,
-    /// Admissions by the start of their bucket, of the last five minutes of
-    /// admissions.
+    /// Admissions by the start of their bucket, of the five minutes before
+    /// the newest one.
     pub outflow: BTreeMap<i64, u32>,
 }
 
@@ -112,6 +112,8 @@ pub struct TicketView {
     pub deadline: Option<Deadline>,
     /// Whose place it took over.
     pub moved_from: Option<Ticket>,
+    /// Who took its place over.
+    pub moved_to: Option<Ticket>,
 }
 
 /// Queue views, as queries read them.
@@ -143,6 +145,24 @@ pub trait QueueReader: Send + Sync + 'static {
 
     /// How far the view of `partition` is.
     async fn reached(&self, partition: Partition) -> Result<Place, ViewError>;
+}
+
+impl OpeningStatus {
+    /// Adds admissions to their bucket, and forgets those that are too old.
+    fn flow_out(&mut self, bucket: i64, count: u32) {
+        *self.outflow.entry(bucket).or_default() += count;
+        let newest = self.outflow.last_key_value().map_or(bucket, |(start, _)| *start);
+        self.outflow.retain(|start, _| *start > newest - BUCKET_MS * BUCKETS as i64);
+    }
+}
+
+/// Who waits without a number is in the lobby, and who gets one there waits.
+fn resting(state: TicketState, number: u32) -> TicketState {
+    match (state, number) {
+        (TicketState::Waiting, 0) => TicketState::Lobby,
+        (TicketState::Lobby, 1..) => TicketState::Waiting,
+        (state, _) => state,
+    }
 }
 
 /// The start of the bucket that `at` falls into.

@@ -3,7 +3,6 @@
 use usher_events::event::{BeaconValue, Event, LobbyClosed, OpeningScheduled, TicketState};
 use usher_events::ids::{Hash, Ticket};
 use usher_events::policy::Policy;
-use usher_events::record::Offset;
 use usher_events::time::Timestamp;
 
 use super::{DrawView, OpeningState, OpeningStatus, bucket};
@@ -18,8 +17,11 @@ pub struct TicketStep {
     pub state: TicketState,
     /// Its number, where this event gives it one; else it keeps what it has.
     pub number: Option<u32>,
-    /// Until when to enter or to leave, where this event says so.
+    /// Until when to enter or to leave, where this event says so; else it
+    /// keeps what it has, or gets that of the place it takes over.
     pub deadline: Option<Deadline>,
+    /// Whether the ticket may be new; else it is there already.
+    pub joins: bool,
     /// Whose place it takes over.
     pub moved_from: Option<Ticket>,
 }
@@ -108,12 +110,13 @@ impl QueueStep {
             Event::OpeningClosed(_) => state(OpeningState::Closed),
             Event::VisitorJoined(event) => {
                 let state = if event.number.is_some() { TicketState::Waiting } else { TicketState::Lobby };
-                tickets(vec![TicketStep { number: event.number, ..step(event.ticket, state) }])
+                tickets(vec![TicketStep { number: event.number, joins: true, ..step(event.ticket, state) }])
             }
             Event::TicketMoved(event) => tickets(vec![
                 step(event.from, TicketState::Left),
                 TicketStep {
                     number: event.number,
+                    joins: true,
                     moved_from: Some(event.from),
                     ..step(event.to, event.state)
                 },
@@ -128,7 +131,7 @@ impl QueueStep {
                 order_root: event.order_root,
             }),
             Event::VisitorsAdmitted(event) => {
-                let deadline = given(event.enter_by, offset);
+                let deadline = Deadline { at: event.enter_by, given: offset };
                 let admitted = event.admitted.iter();
                 let tickets =
                     admitted.map(|admitted| with_deadline(admitted.ticket, TicketState::Admitted, deadline));
@@ -153,18 +156,18 @@ impl QueueStep {
                 tickets(event.tickets.iter().map(|ticket| step(*ticket, TicketState::Waiting)).collect())
             }
             Event::VisitorEntered(event) => {
-                let deadline = given(event.leave_by, offset);
+                let deadline = Deadline { at: event.leave_by, given: offset };
                 tickets(vec![with_deadline(event.ticket, TicketState::Inside, deadline)])
             }
             Event::VisitsEnded(event) => {
                 tickets(event.visits.iter().map(|visit| step(visit.ticket, visit.state)).collect())
             }
             Event::SeatsHeld(event) => {
-                let deadline = given(event.leave_by, offset);
+                let deadline = Deadline { at: event.leave_by, given: offset };
                 tickets(vec![with_deadline(event.ticket, TicketState::Inside, deadline)])
             }
             Event::HoldExtended(event) => {
-                let deadline = given(event.leave_by, offset);
+                let deadline = Deadline { at: event.leave_by, given: offset };
                 tickets(vec![with_deadline(event.ticket, TicketState::Inside, deadline)])
             }
             Event::BookingConfirmed(event) if event.visit_ended => {
@@ -188,16 +191,11 @@ impl QueueStep {
 }
 
 fn step(ticket: Ticket, state: TicketState) -> TicketStep {
-    TicketStep { ticket, state, number: None, deadline: None, moved_from: None }
+    TicketStep { ticket, state, number: None, deadline: None, joins: false, moved_from: None }
 }
 
-fn with_deadline(ticket: Ticket, state: TicketState, deadline: Option<Deadline>) -> TicketStep {
-    TicketStep { deadline, ..step(ticket, state) }
-}
-
-#[allow(clippy::unnecessary_wraps, reason = "a step's deadline may be missing")]
-fn given(at: Timestamp, given: Offset) -> Option<Deadline> {
-    Some(Deadline { at, given })
+fn with_deadline(ticket: Ticket, state: TicketState, deadline: Deadline) -> TicketStep {
+    TicketStep { deadline: Some(deadline), ..step(ticket, state) }
 }
 
 fn scheduled(event: &OpeningScheduled) -> StatusPatch {
