@@ -1,7 +1,7 @@
 //! Queue views: who is where in line.
 
 pub mod memory;
-// pub mod redis;
+pub mod redis;
 mod step;
 
 use std::collections::BTreeMap;

@@ -21,7 +21,7 @@ use usher_events::log::Partition;
 use usher_events::record::Offset;
 
 use super::{QueueStep, StatusPatch};
-use crate::store::{Act, Batch, Located, Place, Stop, Store, StoreError, ViewError};
+use crate::store::{Act, Batch, Located, Place, Skip, Stop, Store, StoreError, ViewError};
 
 pub use notices::{listen, publish};
 
@@ -263,22 +263,31 @@ impl Store for RedisQueues {
         stop.map(|stop| serde_json::from_str(&stop)).transpose().map_err(unknown)
     }
 
-    async fn go_on(&self, partition: Partition, to: Option<Place>, act: &Act) -> Result<(), StoreError> {
+    async fn go_on(&self, partition: Partition, skip: Option<&Skip>, act: &Act) -> Result<(), StoreError> {
         let json = |text: Result<String, serde_json::Error>| {
             text.map_err(|error| StoreError::Unavailable(error.to_string()))
         };
+        if self.stopped(partition).await?.is_none_or(|stop| stop.offset != act.offset) {
+            return Err(StoreError::Refused);
+        }
         let key = self.place_key(partition);
         let mut pipeline = Pipeline::new();
         pipeline.atomic();
-        if let Some(to) = to {
+        if let Some(Skip { to, .. }) = skip {
             pipeline.hset(&key, "position", to.position).ignore();
             pipeline.hset(&key, "place", json(serde_json::to_string(&to))?).ignore();
         }
         pipeline.hdel(&key, "stop").ignore();
         pipeline
-            .rpush(format!("{}:acts", self.prefix), json(serde_json::to_string(&(partition, act)))?)
+            .lpush(format!("{}:acts:{partition}", self.prefix), json(serde_json::to_string(act))?)
             .ignore();
         self.forget();
         pipeline.query_async(&mut self.connection.clone()).await.map_err(away)
+    }
+
+    async fn acts(&self, partition: Partition) -> Result<Vec<Act>, StoreError> {
+        let key = format!("{}:acts:{partition}", self.prefix);
+        let acts: Vec<String> = self.connection.clone().lrange(key, 0, 99).await.map_err(away)?;
+        Ok(acts.iter().filter_map(|act| serde_json::from_str(act).ok()).collect())
     }
 }

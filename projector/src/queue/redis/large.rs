@@ -8,8 +8,7 @@ use usher_events::event::{BeaconValue, TicketState};
 use usher_events::ids::{Hash, OpeningId, Ticket};
 use usher_events::record::Offset;
 
-use super::super::memory::resting;
-use super::super::{DrawView, OpeningState, QueueStep};
+use super::super::{DrawView, OpeningState, QueueStep, resting};
 use super::encode::{Entry, letter};
 use super::{Applied, RedisQueues, away, poison};
 use crate::store::{Located, StoreError};

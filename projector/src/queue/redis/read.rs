@@ -138,6 +138,7 @@ impl QueueReader for RedisQueues {
             ahead: u32::try_from(ahead).ok(),
             deadline: entry.deadline.filter(|_| timed),
             moved_from: from.try_into().ok().map(Ticket),
+            moved_to: None,
         });
         Ok(AsOf { position, claim: place.claim, value })
     }
