@@ -147,12 +147,17 @@ impl Reign {
     }
 
     /// The follower has folded up to `position`, the next offset, with
-    /// `cursor`. True when this is what the reign waited for: serve now.
-    pub fn folded(&mut self, position: Offset, cursor: &Cursor) -> bool {
+    /// `cursor`; the newest claim that it met stands at `claimed_at`. True
+    /// when this is what the reign waited for: serve now.
+    ///
+    /// A claim that stands elsewhere than its report said ends the attempt:
+    /// every place of the tenure is counted from there.
+    pub fn folded(&mut self, position: Offset, cursor: &Cursor, claimed_at: Option<Offset>) -> bool {
         if self.phase != Phase::Folding || (self.rules.fold_first && position <= self.epoch) {
             return false;
         }
-        if self.rules.fold_first && (cursor.tenure != self.tenure || !cursor.open) {
+        let own = cursor.tenure == self.tenure && cursor.open && claimed_at == Some(self.epoch);
+        if self.rules.fold_first && !own {
             self.phase = Phase::Over;
             return false;
         }
@@ -216,7 +221,7 @@ mod tests {
         reign.claim(7);
         assert_eq!(reign.reported(7, 0, Ok(epoch)), Progress::Claimed { offset: epoch });
         let cursor = Cursor { tenure: 7, n: 0, open: true, ..Cursor::default() };
-        assert!(reign.folded(epoch + 1, &cursor));
+        assert!(reign.folded(epoch + 1, &cursor, Some(epoch)));
         reign
     }
 
@@ -252,8 +257,18 @@ mod tests {
         let mut reign = Reign::new();
         reign.claim(7);
         reign.reported(7, 0, Ok(10));
-        assert!(!reign.folded(10, &Cursor::default()));
+        assert!(!reign.folded(10, &Cursor::default(), None));
         assert_eq!(reign.next(), None);
+    }
+
+    #[test]
+    fn a_claim_that_stands_elsewhere_than_reported_ends_the_attempt() {
+        let mut reign = Reign::new();
+        reign.claim(7);
+        reign.reported(7, 0, Ok(0));
+        let cursor = Cursor { tenure: 7, n: 0, open: true, ..Cursor::default() };
+        assert!(!reign.folded(11, &cursor, Some(10)));
+        assert!(!reign.active());
     }
 
     #[test]
@@ -262,7 +277,7 @@ mod tests {
         reign.claim(7);
         reign.reported(7, 0, Ok(10));
         let foreign = Cursor { tenure: 9, n: 0, open: true, ..Cursor::default() };
-        assert!(!reign.folded(12, &foreign));
+        assert!(!reign.folded(12, &foreign, Some(11)));
         assert!(!reign.active());
     }
 }

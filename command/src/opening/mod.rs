@@ -13,6 +13,8 @@ mod resource;
 mod schedule;
 mod seats;
 mod settlement;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod visits;
 
@@ -156,7 +158,7 @@ pub struct Opening {
     visitors: HashMap<Ticket, Visitor>,
     bookings: HashMap<BookingId, Booking>,
     #[serde(with = "settlement::as_pairs")]
-    settlements: HashMap<(HoldId, PaymentReference), Settlement>,
+    settlements: BTreeMap<(HoldId, PaymentReference), Settlement>,
     /// Accepted commands that no other state tells.
     commands: HashMap<CommandId, Remembered>,
 }

@@ -191,14 +191,14 @@ impl Opening {
 
 /// JSON objects have text keys only: the map goes as a list of pairs.
 pub(super) mod as_pairs {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
     use serde::{Deserialize, Deserializer, Serializer};
     use usher_events::ids::{HoldId, PaymentReference};
 
     use super::Settlement;
 
-    type Settlements = HashMap<(HoldId, PaymentReference), Settlement>;
+    type Settlements = BTreeMap<(HoldId, PaymentReference), Settlement>;
 
     pub(in super::super) fn serialize<S: Serializer>(
         map: &Settlements,

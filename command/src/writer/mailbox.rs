@@ -59,7 +59,7 @@ pub struct Overloaded;
 
 /// Whom to answer; also one place in the mailbox.
 #[derive(Debug)]
-pub struct ReplyTo {
+pub(super) struct ReplyTo {
     sender: oneshot::Sender<Reply>,
     _place: OwnedSemaphorePermit,
 }

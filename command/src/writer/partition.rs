@@ -220,10 +220,10 @@ impl<T> Partition<T> {
 
     /// Records that the log holds from the position that was asked for.
     pub fn followed(&mut self, records: Vec<StoredRecord>, now: Timestamp, random: u64) {
+        if self.reign.serving() || self.unfoldable {
+            return;
+        }
         for stored in records {
-            if self.unfoldable {
-                return;
-            }
             let (offset, appended_at) = (stored.offset, stored.appended_at);
             match self.confirmed.fold(stored) {
                 Ok(Verdict::Void) => {
@@ -239,10 +239,11 @@ impl<T> Partition<T> {
                     return;
                 }
             }
-            let state = &self.confirmed;
-            if self.reign.folded(state.position, &state.cursor) {
-                self.serve(now);
-            }
+        }
+        // Only now: a batch that goes on behind the own claim shows that
+        // somebody else has written since.
+        if self.folded() {
+            self.serve(now);
         }
         self.announce();
         self.advance(now, random);
@@ -419,10 +420,15 @@ impl<T> Partition<T> {
 
     fn claim_landed(&mut self, offset: Offset, now: Timestamp) {
         info!(partition = self.id, tenure = self.tenure, offset, "claimed the partition");
-        let state = &self.confirmed;
-        if self.reign.folded(state.position, &state.cursor) {
+        if self.folded() {
             self.serve(now);
         }
+    }
+
+    fn folded(&mut self) -> bool {
+        let state = &self.confirmed;
+        let claimed_at = state.claim.as_ref().map(|claim| claim.offset);
+        self.reign.folded(state.position, &state.cursor, claimed_at)
     }
 
     /// The claim is folded: decide from here on.

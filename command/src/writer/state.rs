@@ -36,6 +36,8 @@ impl Chained {
 /// A claim as it landed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
+    /// Where it stands.
+    pub offset: Offset,
     /// The reign that it began.
     pub tenure: u64,
     /// What it says.
@@ -89,7 +91,7 @@ impl PartitionState {
         match (event, record.key) {
             (Event::WriterClaimed(claimed), _) => {
                 self.claimed(claimed.at);
-                self.claim = Some(Claim { tenure: record.headers.tenure, claimed, appended_at });
+                self.claim = Some(Claim { offset, tenure: record.headers.tenure, claimed, appended_at });
             }
             (event, Some(key)) => {
                 let headers = record.headers;

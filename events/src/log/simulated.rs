@@ -60,6 +60,20 @@ impl Faults {
         wrong_offset: 0.005,
         stale_read: 0.2,
     };
+
+    /// The same faults, `factor` times as probable.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self {
+            lost_acknowledgement: self.lost_acknowledgement * factor,
+            dropped: self.dropped * factor,
+            late: self.late * factor,
+            overtaken: self.overtaken * factor,
+            doubled: self.doubled * factor,
+            wrong_offset: self.wrong_offset * factor,
+            stale_read: self.stale_read * factor,
+        }
+    }
 }
 
 /// Records of one node and partition on their way, in order.

@@ -193,7 +193,7 @@ pub(crate) async fn a_zombie_appends_in_vain(open: Open<'_>) {
         read(&mut *log.read(0, 0), before).await.iter().take(before).for_each(|stored| {
             cursor.judge(stored.record.stamp());
         });
-        assert!(reign.folded(offset + 1, &cursor));
+        assert!(reign.folded(offset + 1, &cursor, Some(offset)));
     };
     begin(&mut old, 1, &mut old_sink).await;
     log.append(0, vec![record(1, old.next().unwrap().n)], &old_sink.sink);

@@ -1,7 +1,7 @@
 //! Who should own what, as the group of owners suggests it.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -148,7 +148,7 @@ async fn a_member_in_another_process() {
     };
     let member = Suggestions::join(&config).unwrap();
     until(&mut member.watch(), |now| now.len() == 3).await;
-    println!("this member is suggested 3");
+    writeln!(std::io::stdout(), "this member is suggested 3").unwrap();
     // Until it is killed, or the test that started it is gone.
     tokio::task::spawn_blocking(|| std::io::stdin().lines().count()).await.unwrap();
 }

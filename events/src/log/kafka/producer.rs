@@ -14,13 +14,13 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::thread::{JoinHandle, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContext};
 use tracing::error;
 
@@ -33,6 +33,11 @@ use crate::tenure::Stamp;
 /// The most records, and bytes, that wait in one producer.
 const QUEUE_RECORDS: u32 = 100_000;
 const QUEUE_KIB: u32 = 256 * 1024;
+/// With fewer records in flight than this, none waits to be reported.
+const FEW: usize = 64;
+/// Under load, the longest that a record waits to be reported with others.
+/// Whoever is told of many at once sends many at once: fewer, larger requests.
+const GATHER: Duration = Duration::from_micros(500);
 /// How often the poller looks whether it is to end.
 const POLL: Duration = Duration::from_millis(250);
 
@@ -101,9 +106,13 @@ impl Lane {
     pub(super) fn send(&self, partition: Partition, records: &[Record], reports: &ReportSink) {
         let Some(producer) = &self.producer else { return };
         let sink = Arc::new(Arc::clone(reports));
+        // All of the work first, then the queueing in one go: librdkafka sends
+        // as soon as there is something, and a slow burst would become many
+        // small requests.
+        let headers: Vec<_> = records.iter().map(|record| headers::encode(&record.headers, 0)).collect();
         self.shared.in_flight.fetch_add(records.len(), Ordering::Relaxed);
-        for (i, record) in records.iter().enumerate() {
-            if let Err(fault) = self.send_one(producer, partition, record, &sink) {
+        for (i, (record, headers)) in records.iter().zip(headers).enumerate() {
+            if let Err(fault) = self.send_one(producer, partition, record, headers, &sink) {
                 let unsent = &records[i..];
                 self.shared.in_flight.fetch_sub(unsent.len(), Ordering::Relaxed);
                 if fault.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
@@ -120,6 +129,7 @@ impl Lane {
         producer: &BaseProducer<Deliveries>,
         partition: Partition,
         record: &Record,
+        headers: OwnedHeaders,
         sink: &Arc<ReportSink>,
     ) -> Result<(), KafkaError> {
         let message = BaseRecord::<[u8], [u8], _> {
@@ -128,7 +138,7 @@ impl Lane {
             payload: Some(&record.value),
             key: record.key.as_ref().map(|key| key.as_str().as_bytes()),
             timestamp: None,
-            headers: Some(headers::encode(&record.headers, 0)),
+            headers: Some(headers),
             delivery_opaque: Arc::clone(sink),
         };
         producer.send(message).map_err(|(fault, _)| fault)
@@ -175,18 +185,26 @@ struct Shared {
 impl Shared {
     fn delivered(&self, delivered: Delivered) {
         let mut waiting = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = waiting.is_empty();
         waiting.push(delivered);
+        let count = waiting.len();
         drop(waiting);
-        let last = self.in_flight.fetch_sub(1, Ordering::Relaxed) == 1;
-        if last && self.report_now() {
+        let left = self.in_flight.fetch_sub(1, Ordering::Relaxed) - 1;
+        if left == 0 && self.report_now() {
             return;
         }
-        if (first || last)
+        // The first starts the reporter's clock, and enough end its waiting.
+        if (count == 1 || left == 0 || count == left)
             && let Some(reporter) = self.reporter.get()
         {
             reporter.unpark();
         }
+    }
+
+    /// Whether what has come should be reported, rather than wait for more.
+    fn is_due(&self) -> bool {
+        let left = self.in_flight.load(Ordering::Relaxed);
+        let count = self.delivered.lock().unwrap_or_else(PoisonError::into_inner).len();
+        left < FEW || count >= left
     }
 
     /// Reports what has come; false when another thread is at it.
@@ -227,8 +245,20 @@ impl Shared {
             match (any, ended) {
                 (true, _) => {}
                 (false, true) => return,
-                (false, false) => std::thread::park(),
+                (false, false) => {
+                    std::thread::park();
+                    self.gather();
+                }
             }
+        }
+    }
+
+    /// Waits for more to report, as long as that pays.
+    fn gather(&self) {
+        let start = Instant::now();
+        while !self.ended.load(Ordering::Acquire) && !self.is_due() {
+            let Some(left) = GATHER.checked_sub(start.elapsed()) else { return };
+            std::thread::park_timeout(left);
         }
     }
 }
