@@ -226,7 +226,7 @@ impl Projection {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         self.gauge_stopped(0.0);
-        Ok(self.store.place(self.partition).await?)
+        Ok(self.store.recover(self.partition).await?)
     }
 
     async fn step(&self, reader: &mut dyn LogReader, place: &mut Place) -> Result<(), Ended> {

@@ -181,6 +181,12 @@ pub trait Store: Send + Sync + 'static {
     /// How far `partition` is.
     async fn place(&self, partition: Partition) -> Result<Place, StoreError>;
 
+    /// The place to go on from. A store that lost a part of itself goes back
+    /// to before that part first.
+    async fn recover(&self, partition: Partition) -> Result<Place, StoreError> {
+        self.place(partition).await
+    }
+
     /// How far `partition` is, to notice that the store went back. Cheap.
     async fn position(&self, partition: Partition) -> Result<Offset, StoreError> {
         Ok(self.place(partition).await?.position)

@@ -1,41 +1,66 @@
 //! Queue views in Redis.
 //!
 //! Every opening's keys share a hash tag, and each change of an opening names
-//! the position that it follows, in the same script. A partition's place may
-//! lag behind its openings': what is read again then changes nothing.
+//! the position that it follows, in the same script. A partition's place lags
+//! behind its openings': what is read again then changes nothing.
+//!
+//! With the place, the position of each changed opening is kept. A server
+//! that lost an opening's newest steps but not its partition's place, or the
+//! other way round, is so found out, and those steps are read again.
 
 mod encode;
 mod large;
 mod notices;
+mod place;
 mod read;
+mod small;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{AsyncCommands, Client, Pipeline, RedisError, Script};
+use ::redis::{Client, RedisError, Script};
 use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt, stream};
 use usher_events::ids::OpeningId;
 use usher_events::log::Partition;
 use usher_events::record::Offset;
 
-use super::{QueueStep, StatusPatch};
 use crate::store::{Act, Batch, Located, Place, Skip, Stop, Store, StoreError, ViewError};
 
 pub use notices::{listen, publish};
 
 /// How long one answer of Redis may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long connecting may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// How many openings of a batch are under way at once.
+const OPENINGS_AT_ONCE: usize = 32;
 
 /// The scripts; each is sent once and then known by its hash.
 #[derive(Debug)]
 struct Scripts {
     step: Script,
-    flip: Script,
+    number: Script,
+    list: Script,
     place: Script,
+    act: Script,
     ticket: Script,
     status: Script,
+}
+
+/// The keys of one opening.
+#[derive(Debug)]
+struct Keys {
+    status: String,
+    tickets: String,
+    present: String,
+    moved_from: String,
+    moved_to: String,
+    outflow: String,
+    cohort: String,
+    order: String,
 }
 
 /// Queue views in Redis. Cheap to clone.
@@ -44,7 +69,7 @@ pub struct RedisQueues {
     connection: ConnectionManager,
     prefix: Arc<str>,
     scripts: Arc<Scripts>,
-    /// The position of each opening, as it was last stored from here.
+    /// The position of each opening, as this process last knew it.
     positions: Arc<Mutex<HashMap<OpeningId, Offset>>>,
 }
 
@@ -63,8 +88,12 @@ fn away(error: RedisError) -> StoreError {
     StoreError::Unavailable(format!("Redis: {error}"))
 }
 
-fn unreadable(error: RedisError) -> ViewError {
-    ViewError { view: "queue view", reason: format!("Redis: {error}") }
+fn broken(what: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!("Redis: {what}"))
+}
+
+fn poison(located: &Located, reason: impl std::fmt::Display) -> StoreError {
+    StoreError::Poison { offset: located.offset, reason: reason.to_string() }
 }
 
 impl RedisQueues {
@@ -73,13 +102,15 @@ impl RedisQueues {
     pub fn new(client: Client, prefix: &str) -> Result<Self, RedisError> {
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(ANSWER_WITHIN))
-            .set_connection_timeout(Some(Duration::from_secs(2)))
+            .set_connection_timeout(Some(CONNECT_WITHIN))
             .set_max_delay(Duration::from_secs(1));
         let connection = ConnectionManager::new_lazy_with_config(client, config)?;
         let scripts = Scripts {
             step: Script::new(include_str!("redis/step.lua")),
-            flip: Script::new(include_str!("redis/flip.lua")),
+            number: Script::new(include_str!("redis/number.lua")),
+            list: Script::new(include_str!("redis/list.lua")),
             place: Script::new(include_str!("redis/place.lua")),
+            act: Script::new(include_str!("redis/act.lua")),
             ticket: Script::new(include_str!("redis/ticket.lua")),
             status: Script::new(include_str!("redis/status.lua")),
         };
@@ -87,115 +118,46 @@ impl RedisQueues {
         Ok(Self { connection, prefix: prefix.into(), scripts: Arc::new(scripts), positions })
     }
 
-    fn key(&self, opening: &OpeningId) -> String {
-        format!("{}:{{{opening}}}", self.prefix)
+    fn keys(&self, opening: &OpeningId) -> Keys {
+        let key = |what: &str| format!("{}:{{{opening}}}:{what}", self.prefix);
+        Keys {
+            status: key("status"),
+            tickets: key("tickets"),
+            present: key("present"),
+            moved_from: key("moved-from"),
+            moved_to: key("moved-to"),
+            outflow: key("outflow"),
+            cohort: key("cohort"),
+            order: key("order"),
+        }
     }
 
-    fn place_key(&self, partition: Partition) -> String {
-        format!("{}:place:{partition}", self.prefix)
+    fn known(&self, opening: &OpeningId) -> Offset {
+        let positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        positions.get(opening).copied().unwrap_or(0)
     }
 
-    fn openings_key(&self) -> String {
-        format!("{}:openings", self.prefix)
+    fn note(&self, positions: impl IntoIterator<Item = (OpeningId, Offset)>) {
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner).extend(positions);
     }
 
-    /// The position of `opening` as it is stored.
-    async fn stored(&self, opening: &OpeningId) -> Result<Offset, StoreError> {
-        let stored: Option<Offset> =
-            self.connection.clone().hget(self.key(opening), "position").await.map_err(away)?;
-        Ok(stored.unwrap_or(0))
-    }
-
-    fn known(&self, opening: &OpeningId) -> Option<Offset> {
-        self.positions.lock().unwrap_or_else(PoisonError::into_inner).get(opening).copied()
-    }
-
-    fn note(&self, opening: &OpeningId, position: Offset) {
-        self.positions.lock().unwrap_or_else(PoisonError::into_inner).insert(opening.clone(), position);
-    }
-
-    fn forget(&self) {
-        self.positions.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    /// Applies the events of one opening, from its stored position on.
-    async fn apply_opening(&self, opening: &OpeningId, events: &[&Located]) -> Result<(), StoreError> {
-        let mut position = match self.known(opening) {
-            Some(position) => position,
-            None => self.stored(opening).await?,
-        };
-        // Twice: a stored position that is further on is not an error, the
-        // events before it are applied already.
-        for _ in 0..2 {
-            match self.apply_from(opening, events, position).await? {
-                Applied::Through(position) => {
-                    self.note(opening, position);
-                    return Ok(());
-                }
+    /// Applies the events of one opening from its position on; its position
+    /// after them.
+    async fn apply_opening(
+        &self,
+        opening: &OpeningId,
+        events: Vec<&Located>,
+    ) -> Result<(OpeningId, Offset), StoreError> {
+        let mut position = self.known(opening);
+        loop {
+            match self.apply_from(opening, &events, position).await? {
+                Applied::Through(position) => return Ok((opening.clone(), position)),
+                // Another projector was here: what it applied is applied.
                 Applied::Stored(stored) if stored > position => position = stored,
-                Applied::Stored(_) => break,
+                Applied::Stored(_) => return Err(StoreError::Refused),
             }
         }
-        Err(StoreError::Refused)
     }
-
-    async fn apply_from(
-        &self,
-        opening: &OpeningId,
-        events: &[&Located],
-        mut position: Offset,
-    ) -> Result<Applied, StoreError> {
-        let mut small: Vec<(&Located, QueueStep)> = Vec::new();
-        let from = position;
-        for located in events.iter().filter(|located| located.offset >= from) {
-            match QueueStep::of(located) {
-                Some(step @ QueueStep::Small { .. }) => small.push((located, step)),
-                Some(step) => {
-                    match self.apply_small(opening, &std::mem::take(&mut small), position).await? {
-                        Applied::Through(through) => position = through,
-                        stored @ Applied::Stored(_) => return Ok(stored),
-                    }
-                    match self.apply_large(opening, located, step, position).await? {
-                        Applied::Through(through) => position = through,
-                        stored @ Applied::Stored(_) => return Ok(stored),
-                    }
-                }
-                None => {}
-            }
-        }
-        self.apply_small(opening, &small, position).await
-    }
-
-    async fn apply_small(
-        &self,
-        opening: &OpeningId,
-        steps: &[(&Located, QueueStep)],
-        follows: Offset,
-    ) -> Result<Applied, StoreError> {
-        let (Some((first, _)), Some((last, _))) = (steps.first(), steps.last()) else {
-            return Ok(Applied::Through(follows));
-        };
-        let to = last.offset + 1;
-        let begins = |step: &QueueStep| {
-            matches!(step, QueueStep::Small { status: Some(StatusPatch::Scheduled(_)), .. })
-        };
-        if steps.iter().any(|(_, step)| begins(step)) {
-            // Beside the step, as it is not the opening's own key; twice is once.
-            let added = self.connection.clone().sadd(self.openings_key(), opening.as_str()).await;
-            let () = added.map_err(away)?;
-        }
-        let mut invocation = self.scripts.step.key(self.key(opening));
-        invocation.arg(follows).arg(to);
-        for (_, step) in steps {
-            encode::step(step, &mut invocation).map_err(|error| poison(first, error.to_string()))?;
-        }
-        let answer: String = invocation.invoke_async(&mut self.connection.clone()).await.map_err(away)?;
-        Applied::of(&answer, to).ok_or_else(|| poison(first, "the opening was never scheduled".to_owned()))
-    }
-}
-
-fn poison(located: &Located, reason: String) -> StoreError {
-    StoreError::Poison { offset: located.offset, reason }
 }
 
 /// What became of a step.
@@ -208,11 +170,14 @@ enum Applied {
 }
 
 impl Applied {
-    /// A script's answer; none when the opening is unknown.
-    fn of(answer: &str, to: Offset) -> Option<Self> {
+    /// A script's answer to a step of `located` that leads to `to`.
+    fn of(answer: &str, located: &Located, to: Offset) -> Result<Self, StoreError> {
         match answer {
-            "OK" => Some(Self::Through(to)),
-            other => other.parse().ok().map(Self::Stored),
+            "OK" => Ok(Self::Through(to)),
+            other => match other.strip_prefix("POISON ") {
+                Some(reason) => Err(poison(located, reason)),
+                None => other.parse().map(Self::Stored).map_err(|_| broken(other)),
+            },
         }
     }
 }
@@ -227,67 +192,47 @@ impl Store for RedisQueues {
         self.read_place(partition).await.map_err(away)
     }
 
+    async fn recover(&self, partition: Partition) -> Result<Place, StoreError> {
+        self.recover_place(partition).await
+    }
+
+    async fn position(&self, partition: Partition) -> Result<Offset, StoreError> {
+        self.read_position(partition).await.map_err(away)
+    }
+
     async fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
-        let mut by_opening: BTreeMap<&OpeningId, Vec<&Located>> = BTreeMap::new();
+        let mut by_opening: HashMap<&OpeningId, Vec<&Located>> = HashMap::new();
         for located in &batch.events {
             by_opening.entry(&located.opening).or_default().push(located);
         }
-        let steps = by_opening.iter().map(|(opening, events)| self.apply_opening(opening, events));
-        let applied = futures::future::try_join_all(steps).await;
-        if let Err(error) = applied {
-            self.forget();
-            return Err(error);
+        let mut steps = Vec::with_capacity(by_opening.len());
+        for (opening, events) in by_opening {
+            steps.push(self.apply_opening(opening, events));
         }
-        let place =
-            serde_json::to_string(&batch.to).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let mut invocation = self.scripts.place.key(self.place_key(batch.partition));
-        invocation.arg(batch.follows.position).arg(batch.to.position).arg(place);
-        let answer: String = invocation.invoke_async(&mut self.connection.clone()).await.map_err(away)?;
-        if answer == "OK" {
-            return Ok(());
-        }
-        self.forget();
-        Err(StoreError::Refused)
+        let applied = stream::iter(steps).buffer_unordered(OPENINGS_AT_ONCE);
+        let positions: Vec<(OpeningId, Offset)> = applied.try_collect().await?;
+        self.move_place(batch, &positions).await?;
+        self.note(positions);
+        Ok(())
     }
 
     async fn stop(&self, partition: Partition, stop: &Stop) -> Result<(), StoreError> {
-        let stop = serde_json::to_string(stop).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        self.connection.clone().hset(self.place_key(partition), "stop", stop).await.map_err(away)
+        self.keep_stop(partition, stop).await
     }
 
     async fn stopped(&self, partition: Partition) -> Result<Option<Stop>, StoreError> {
-        let stop: Option<String> =
-            self.connection.clone().hget(self.place_key(partition), "stop").await.map_err(away)?;
-        let unknown =
-            |error: serde_json::Error| StoreError::Unavailable(format!("the stop is unreadable: {error}"));
-        stop.map(|stop| serde_json::from_str(&stop)).transpose().map_err(unknown)
+        self.read_stop(partition).await
     }
 
     async fn go_on(&self, partition: Partition, skip: Option<&Skip>, act: &Act) -> Result<(), StoreError> {
-        let json = |text: Result<String, serde_json::Error>| {
-            text.map_err(|error| StoreError::Unavailable(error.to_string()))
-        };
-        if self.stopped(partition).await?.is_none_or(|stop| stop.offset != act.offset) {
-            return Err(StoreError::Refused);
-        }
-        let key = self.place_key(partition);
-        let mut pipeline = Pipeline::new();
-        pipeline.atomic();
-        if let Some(Skip { to, .. }) = skip {
-            pipeline.hset(&key, "position", to.position).ignore();
-            pipeline.hset(&key, "place", json(serde_json::to_string(&to))?).ignore();
-        }
-        pipeline.hdel(&key, "stop").ignore();
-        pipeline
-            .lpush(format!("{}:acts:{partition}", self.prefix), json(serde_json::to_string(act))?)
-            .ignore();
-        self.forget();
-        pipeline.query_async(&mut self.connection.clone()).await.map_err(away)
+        self.keep_act(partition, skip, act).await
     }
 
     async fn acts(&self, partition: Partition) -> Result<Vec<Act>, StoreError> {
-        let key = format!("{}:acts:{partition}", self.prefix);
-        let acts: Vec<String> = self.connection.clone().lrange(key, 0, 99).await.map_err(away)?;
-        Ok(acts.iter().filter_map(|act| serde_json::from_str(act).ok()).collect())
+        self.read_acts(partition).await
     }
+}
+
+fn unreadable(error: RedisError) -> ViewError {
+    ViewError { view: "queue view", reason: format!("Redis: {error}") }
 }

@@ -1,130 +1,173 @@
 //! How queue views are written down in Redis.
 
-use redis::ScriptInvocation;
+use serde::Serialize;
 use usher_events::event::TicketState;
+use usher_events::ids::Ticket;
 use usher_events::time::Timestamp;
 
 use super::super::{BUCKET_MS, BUCKETS, QueueStep, StatusPatch, TicketStep};
-use crate::store::Deadline;
+use crate::store::{Deadline, Located};
+
+/// The most tickets after which a step takes no further event, so that a
+/// script never keeps the server from others for long.
+const STEP_TICKETS: usize = 4_096;
 
 /// A ticket's state as one letter.
-pub(super) fn letter(state: TicketState) -> &'static str {
+pub(super) fn letter(state: TicketState) -> u8 {
     match state {
-        TicketState::Lobby => "L",
-        TicketState::Waiting => "W",
-        TicketState::Away => "A",
-        TicketState::Admitted => "N",
-        TicketState::Inside => "I",
-        TicketState::Done => "D",
-        TicketState::Left => "G",
-        TicketState::Spent => "S",
+        TicketState::Lobby => b'L',
+        TicketState::Waiting => b'W',
+        TicketState::Away => b'A',
+        TicketState::Admitted => b'N',
+        TicketState::Inside => b'I',
+        TicketState::Done => b'D',
+        TicketState::Left => b'G',
+        TicketState::Spent => b'S',
     }
 }
 
 /// The state of a letter.
-pub(super) fn state(letter: &str) -> Option<TicketState> {
+pub(super) fn state(letter: u8) -> Option<TicketState> {
     Some(match letter {
-        "L" => TicketState::Lobby,
-        "W" => TicketState::Waiting,
-        "A" => TicketState::Away,
-        "N" => TicketState::Admitted,
-        "I" => TicketState::Inside,
-        "D" => TicketState::Done,
-        "G" => TicketState::Left,
-        "S" => TicketState::Spent,
+        b'L' => TicketState::Lobby,
+        b'W' => TicketState::Waiting,
+        b'A' => TicketState::Away,
+        b'N' => TicketState::Admitted,
+        b'I' => TicketState::Inside,
+        b'D' => TicketState::Done,
+        b'G' => TicketState::Left,
+        b'S' => TicketState::Spent,
         _ => return None,
     })
 }
 
-/// A ticket's entry: `state:number:deadline:given`, empty where there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) state: TicketState,
-    pub(super) number: Option<u32>,
-    pub(super) deadline: Option<Deadline>,
+/// What a scan reads of a ticket's entry: `state marks number deadline`, the
+/// number in 4 bytes, the deadline in 16 or none.
+pub(super) fn state_and_number(entry: &[u8]) -> Option<(TicketState, u32)> {
+    let number = entry.get(2..6)?.try_into().ok()?;
+    Some((state(*entry.first()?)?, u32::from_be_bytes(number)))
 }
 
-impl Entry {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split(':');
-        let state = state(parts.next()?)?;
-        let number = parts.next()?.parse().ok();
-        let at = parts.next()?.parse().ok().map(Timestamp);
-        let given = parts.next()?.parse().ok();
-        let deadline = at.zip(given).map(|(at, given)| Deadline { at, given });
-        Some(Self { state, number, deadline })
-    }
-
-    pub(super) fn write(&self) -> String {
-        let number = self.number.map(|number| number.to_string()).unwrap_or_default();
-        let (at, given) = deadline(self.deadline);
-        format!("{}:{number}:{at}:{given}", letter(self.state))
-    }
+/// A deadline of an entry.
+pub(super) fn deadline(bytes: &[u8]) -> Option<Deadline> {
+    let (at, given) = bytes.split_first_chunk::<8>()?;
+    let at = Timestamp(i64::from_be_bytes(*at));
+    Some(Deadline { at, given: u64::from_be_bytes(given.try_into().ok()?) })
 }
 
-fn deadline(deadline: Option<Deadline>) -> (String, String) {
-    match deadline {
-        Some(Deadline { at, given }) => (at.0.to_string(), given.to_string()),
-        None => Default::default(),
-    }
+/// A field of the status with its value as JSON.
+pub(super) type Field = (&'static str, String);
+
+/// A field's value as JSON.
+pub(super) fn field(name: &'static str, value: &impl Serialize) -> Result<Field, serde_json::Error> {
+    Ok((name, serde_json::to_string(value)?))
 }
 
-/// Adds a small step's changes to the script's arguments.
-pub(super) fn step(step: &QueueStep, invocation: &mut ScriptInvocation<'_>) -> Result<(), serde_json::Error> {
-    let QueueStep::Small { tickets, status } = step else { return Ok(()) };
-    if let Some(patch) = status {
-        patched(patch, invocation)?;
-    }
-    for ticket in tickets {
-        moved(ticket, invocation);
-    }
-    Ok(())
+/// The small changes of some events of one opening, as one step.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    /// Whose changes they are, in order; never empty.
+    pub(super) events: Vec<&'a Located>,
+    /// Whether the opening begins here.
+    pub(super) begins: bool,
+    /// The changes of tickets, packed for the script.
+    pub(super) packed: Vec<u8>,
+    /// The changes of the status, as the script's arguments.
+    pub(super) arguments: Vec<String>,
+    tickets: usize,
 }
 
-fn moved(step: &TicketStep, invocation: &mut ScriptInvocation<'_>) {
-    let (at, given) = deadline(step.deadline);
-    let number = step.number.map(|number| number.to_string()).unwrap_or_default();
-    let from = step.moved_from.map(|from| from.0.to_vec()).unwrap_or_default();
-    invocation
-        .arg("T")
-        .arg(&step.ticket.0[..])
-        .arg(letter(step.state))
-        .arg(number)
-        .arg(at)
-        .arg(given)
-        .arg(from);
-}
+impl<'a> Group<'a> {
+    /// The group that begins with `located`.
+    pub(super) fn of(located: &'a Located) -> Self {
+        Self { events: vec![located], begins: false, packed: Vec::new(), arguments: Vec::new(), tickets: 0 }
+    }
 
-fn patched(patch: &StatusPatch, invocation: &mut ScriptInvocation<'_>) -> Result<(), serde_json::Error> {
-    let mut set = |field: &str, value: serde_json::Result<String>| -> Result<(), serde_json::Error> {
-        invocation.arg("S").arg(field).arg(value?);
+    /// Whether it takes no further event.
+    pub(super) fn is_full(&self) -> bool {
+        self.tickets >= STEP_TICKETS
+    }
+
+    /// Adds what an event of the group changes.
+    pub(super) fn add(&mut self, step: QueueStep) -> Result<(), serde_json::Error> {
+        let QueueStep::Small { tickets, status } = step else { return Ok(()) };
+        if let Some(patch) = status {
+            self.patch(&patch)?;
+        }
+        tickets.iter().for_each(|ticket| self.ticket(ticket));
         Ok(())
-    };
-    match patch {
-        StatusPatch::Scheduled(status) => {
-            set("title", serde_json::to_string(&status.title))?;
-            set("state", serde_json::to_string(&status.state))?;
-            set("opens_at", serde_json::to_string(&status.opens_at))?;
-            set("drains_at", serde_json::to_string(&status.drains_at))?;
-            set("closes_at", serde_json::to_string(&status.closes_at))?;
-            set("policy", serde_json::to_string(&status.policy))?;
-            set("draw", serde_json::to_string(&status.draw))
-        }
-        StatusPatch::Rescheduled { title, opens_at, drains_at, closes_at } => {
-            set("title", serde_json::to_string(title))?;
-            set("opens_at", serde_json::to_string(opens_at))?;
-            set("drains_at", serde_json::to_string(drains_at))?;
-            set("closes_at", serde_json::to_string(closes_at))
-        }
-        StatusPatch::Policy(policy) => set("policy", serde_json::to_string(policy)),
-        StatusPatch::Message(message) => set("message", serde_json::to_string(message)),
-        StatusPatch::State(state) => set("state", serde_json::to_string(state)),
-        StatusPatch::Admitted { serving_number, bucket, count } => {
-            let oldest = bucket - BUCKET_MS * (BUCKETS as i64 - 1);
-            invocation.arg("A").arg(*bucket).arg(*count).arg(*serving_number).arg(oldest);
-            Ok(())
+    }
+
+    fn ticket(&mut self, step: &TicketStep) {
+        self.tickets += 1;
+        let kind = match step {
+            TicketStep { moved_from: Some(_), .. } => b'm',
+            TicketStep { deadline: Some(_), .. } => b'd',
+            TicketStep { joins: true, .. } => b'n',
+            _ => b'o',
+        };
+        let packed = &mut self.packed;
+        packed.push(kind);
+        packed.extend(step.ticket.0);
+        packed.push(letter(step.state));
+        packed.extend(step.number.unwrap_or(0).to_be_bytes());
+        if let Some(from) = step.moved_from {
+            packed.extend(from.0);
+        } else if let Some(deadline) = step.deadline {
+            packed.extend(deadline.at.0.to_be_bytes());
+            packed.extend(deadline.given.to_be_bytes());
         }
     }
+
+    /// Sets fields of the status.
+    pub(super) fn set(&mut self, fields: impl IntoIterator<Item = Field>) {
+        for (name, value) in fields {
+            self.arguments.extend(["S".to_owned(), name.to_owned(), value]);
+        }
+    }
+
+    /// Shows the numbers that were written down for the draw.
+    pub(super) fn show_numbers(&mut self) {
+        self.arguments.push("D".to_owned());
+    }
+
+    fn patch(&mut self, patch: &StatusPatch) -> Result<(), serde_json::Error> {
+        match patch {
+            StatusPatch::Scheduled(status) => {
+                self.begins = true;
+                self.set([
+                    field("title", &status.title)?,
+                    field("state", &status.state)?,
+                    field("opens_at", &status.opens_at)?,
+                    field("drains_at", &status.drains_at)?,
+                    field("closes_at", &status.closes_at)?,
+                    field("policy", &status.policy)?,
+                    field("draw", &status.draw)?,
+                ]);
+            }
+            StatusPatch::Rescheduled { title, opens_at, drains_at, closes_at } => self.set([
+                field("title", title)?,
+                field("opens_at", opens_at)?,
+                field("drains_at", drains_at)?,
+                field("closes_at", closes_at)?,
+            ]),
+            StatusPatch::Policy(policy) => self.set([field("policy", policy)?]),
+            StatusPatch::Message(message) => self.set([field("message", message)?]),
+            StatusPatch::State(state) => self.set([field("state", state)?]),
+            StatusPatch::Admitted { serving_number, bucket, count } => {
+                let window = BUCKET_MS * BUCKETS as i64;
+                let numbers = [*bucket, i64::from(*count), i64::from(*serving_number), window];
+                self.arguments.push("A".to_owned());
+                self.arguments.extend(numbers.map(|number| number.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tickets of 32 bytes, one after the other.
+pub(super) fn list(tickets: &[Ticket]) -> Vec<u8> {
+    tickets.iter().flat_map(|ticket| ticket.0).collect()
 }
 
 #[cfg(test)]
@@ -132,14 +175,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_reads_as_it_was_written() {
-        let deadline = Some(Deadline { at: Timestamp(1_700_000_000_000), given: 42 });
-        for entry in [
-            Entry { state: TicketState::Lobby, number: None, deadline: None },
-            Entry { state: TicketState::Inside, number: Some(7), deadline },
-        ] {
-            assert_eq!(Entry::parse(&entry.write()), Some(entry));
+    fn every_state_has_a_letter_of_its_own() {
+        use TicketState::*;
+        for known in [Lobby, Waiting, Away, Admitted, Inside, Done, Left, Spent] {
+            assert_eq!(state(letter(known)), Some(known));
         }
-        assert_eq!(Entry::parse("X:1::"), None);
+        assert_eq!(state(b'?'), None);
+    }
+
+    #[test]
+    fn an_entry_that_is_cut_short_is_none() {
+        assert_eq!(state_and_number(b"W0\0\0\0\x07"), Some((TicketState::Waiting, 7)));
+        assert_eq!(state_and_number(b"W0\0\0"), None);
+        assert_eq!(deadline(b""), None);
     }
 }

@@ -1,23 +1,49 @@
-//! Large changes: built in chunks where nobody sees them, then shown at once.
+//! Large changes: written in chunks where nobody sees them, then shown at once.
+//!
+//! What is written in advance follows from the log alone and is the same
+//! whoever writes it, so that it may be written twice, or by two at once, and
+//! what a crash leaves behind is the beginning of the next attempt. Each chunk
+//! names the position that the step follows: nobody writes after the step.
 
 use std::collections::HashMap;
 
-use ::redis::{AsyncCommands, Pipeline, RedisResult};
+use ::redis::AsyncCommands;
 use usher_events::draw::drawn_order;
-use usher_events::event::{BeaconValue, TicketState};
+use usher_events::event::BeaconValue;
 use usher_events::ids::{Hash, OpeningId, Ticket};
 use usher_events::record::Offset;
 
-use super::super::{DrawView, OpeningState, QueueStep, resting};
-use super::encode::{Entry, letter};
-use super::{Applied, RedisQueues, away, poison};
+use super::super::{DrawView, OpeningState, QueueStep};
+use super::encode::{self, Field, Group, field};
+use super::{Applied, Keys, RedisQueues, away, broken, poison};
 use crate::store::{Located, StoreError};
 
-/// Tickets in one chunk.
-const CHUNK: usize = 4_096;
+/// Tickets that one script numbers.
+const NUMBER_CHUNK: usize = 1_000;
+/// Tickets that one scan asks for.
+const SCAN_CHUNK: usize = 4_000;
+/// Tickets of a list that are written or read at once.
+const LIST_CHUNK: usize = 32_768;
 
-/// The fields of the status that a large change sets.
-type Fields = Vec<(&'static str, String)>;
+/// Ends a large change early: another position is stored.
+enum Early {
+    Stored(Offset),
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Early {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Where a large change belongs.
+struct Site<'a> {
+    opening: &'a OpeningId,
+    located: &'a Located,
+    follows: Offset,
+    keys: Keys,
+}
 
 impl RedisQueues {
     pub(super) async fn apply_large(
@@ -27,204 +53,191 @@ impl RedisQueues {
         step: QueueStep,
         follows: Offset,
     ) -> Result<Applied, StoreError> {
-        let stored = self.stored(opening).await?;
-        if stored != follows {
-            return Ok(Applied::Stored(stored));
-        }
-        // Two projectors may build at once: each builds its own.
-        let built = format!("{}-{:016x}", located.offset, unique());
-        let key = self.key(opening);
-        self.connection.clone().sadd::<_, _, ()>(format!("{key}:built"), &built).await.map_err(away)?;
-        let (generation, fields) = match step {
+        let site = Site { opening, located, follows, keys: self.keys(opening) };
+        let applied = match step {
             QueueStep::LobbyClosed { cohort_root, count } => {
-                let fields = self.close_lobby(located, &key, &built, cohort_root, count).await?;
-                ("", fields)
+                self.close_lobby(&site, cohort_root, count).await
             }
             QueueStep::DrawHeld { seed, beacon, order_root } => {
-                let fields = self.hold_draw(located, &key, &built, seed, beacon, order_root).await?;
-                (built.as_str(), fields)
+                self.hold_draw(&site, seed, beacon, order_root).await
             }
-            QueueStep::Small { .. } => return Ok(Applied::Through(follows)),
+            QueueStep::Small { .. } => Ok(Applied::Through(follows)),
         };
-        let to = located.offset + 1;
-        let mut invocation = self.scripts.flip.key(&key);
-        invocation.arg(follows).arg(to).arg(generation);
-        for (field, value) in fields {
-            invocation.arg(field).arg(value);
+        match applied {
+            Ok(applied) => Ok(applied),
+            Err(Early::Stored(stored)) => Ok(Applied::Stored(stored)),
+            Err(Early::Failed(error)) => Err(error),
         }
-        let answer: String = invocation.invoke_async(&mut self.connection.clone()).await.map_err(away)?;
-        Applied::of(&answer, to).ok_or_else(|| poison(located, answer))
     }
 
-    /// Writes the cohort down; its list is named in the status afterwards.
-    async fn close_lobby(
-        &self,
-        located: &Located,
-        key: &str,
-        built: &str,
-        cohort_root: Hash,
-        count: u32,
-    ) -> Result<Fields, StoreError> {
-        let mut draw = self.draw(located, key).await?;
-        let tickets = self.all_tickets(key).await.map_err(away)?;
-        let in_lobby = |entry: &Entry| entry.number.is_none() && !entry.state.is_final();
-        let mut cohort: Vec<Ticket> =
-            tickets.iter().filter(|(_, entry)| in_lobby(entry)).map(|(ticket, _)| *ticket).collect();
-        cohort.sort_unstable();
+    /// Lists the cohort, then closes the lobby.
+    async fn close_lobby(&self, site: &Site<'_>, cohort_root: Hash, count: u32) -> Result<Applied, Early> {
+        let mut draw = self.draw(site).await?;
+        let cohort = self.lobby(&site.keys).await?;
         if cohort.len() != count as usize {
-            return Err(poison(located, format!("the cohort has {} tickets, not {count}", cohort.len())));
+            let reason = format!("the cohort has {} tickets, not {count}", cohort.len());
+            return Err(self.poison_unless_elsewhere(site, reason).await?);
         }
-        self.write_list(key, built, &cohort).await.map_err(away)?;
+        self.write_list(site, &site.keys.cohort, &cohort).await?;
         draw.cohort_root = Some(cohort_root);
         draw.count = Some(count);
-        let fields = [
-            ("state", json(&OpeningState::Drawing)),
-            ("draw", json(&draw)),
-            ("cohort", Ok(built.to_owned())),
-        ];
-        filled(located, fields)
+        let state = encoded(site, "state", &OpeningState::Drawing)?;
+        let fields = [state, encoded(site, "draw", &draw)?, ("cohort_count", count.to_string())];
+        self.finish(site, fields, false).await
     }
 
-    /// Numbers everybody in a new generation; the order is its list.
+    /// Numbers everybody and lists the order, then holds the draw.
     async fn hold_draw(
         &self,
-        located: &Located,
-        key: &str,
-        built: &str,
+        site: &Site<'_>,
         seed: Hash,
         beacon: Option<BeaconValue>,
         order_root: Hash,
-    ) -> Result<Fields, StoreError> {
-        let mut draw = self.draw(located, key).await?;
-        let root =
-            draw.cohort_root.ok_or_else(|| poison(located, "a draw before the lobby closed".to_owned()))?;
-        let cohort = self.list(key, "cohort").await.map_err(away)?;
+    ) -> Result<Applied, Early> {
+        let mut draw = self.draw(site).await?;
+        let (Some(root), Some(count)) = (draw.cohort_root, draw.count) else {
+            return Err(poison(site.located, "a draw before the lobby closed").into());
+        };
+        let cohort = self.list(&site.keys.cohort, count as usize).await.map_err(away)?;
         let randomness = beacon.as_ref().map(|value| value.randomness);
         // A million hashes take a second: not on the threads that answer.
         let drawn =
             tokio::task::spawn_blocking(move || drawn_order(&seed, &root, randomness.as_ref(), &cohort));
-        let order = drawn.await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        self.write_list(key, built, &order).await.map_err(away)?;
-        self.number_all(key, built, &order).await.map_err(away)?;
+        let order = drawn.await.map_err(broken)?;
+        self.write_list(site, &site.keys.order, &order).await?;
+        self.number_all(site, &order).await?;
         draw.seed = Some(seed);
         draw.beacon_value = beacon;
         draw.order_root = Some(order_root);
-        filled(located, [("draw", json(&draw)), ("order", Ok(built.to_owned()))])
+        self.finish(site, [encoded(site, "draw", &draw)?], true).await
     }
 
-    async fn number_all(&self, key: &str, built: &str, order: &[Ticket]) -> RedisResult<()> {
-        let mut tickets: HashMap<Ticket, Entry> = self.all_tickets(key).await?.into_iter().collect();
+    /// The one step that shows all that was written in advance.
+    async fn finish(
+        &self,
+        site: &Site<'_>,
+        fields: impl IntoIterator<Item = Field>,
+        drawn: bool,
+    ) -> Result<Applied, Early> {
+        let mut group = Group::of(site.located);
+        group.set(fields);
+        if drawn {
+            group.show_numbers();
+        }
+        Ok(self.run_step(site.opening, &group, site.follows).await?)
+    }
+
+    /// What was read in several steps may be wrong only because another
+    /// projector was faster.
+    async fn poison_unless_elsewhere(&self, site: &Site<'_>, reason: String) -> Result<Early, Early> {
+        let position: Option<Offset> =
+            self.connection.clone().hget(&site.keys.status, "position").await.map_err(away)?;
+        Ok(match position.unwrap_or(0) {
+            stored if stored == site.follows => poison(site.located, reason).into(),
+            stored => Early::Stored(stored),
+        })
+    }
+
+    /// Gives the drawn numbers, following places that were taken over.
+    async fn number_all(&self, site: &Site<'_>, order: &[Ticket]) -> Result<(), Early> {
         let moved: HashMap<Vec<u8>, Vec<u8>> =
-            self.connection.clone().hgetall(format!("{key}:moved")).await?;
-        let moved_to: HashMap<Vec<u8>, Vec<u8>> = moved.into_iter().map(|(to, from)| (from, to)).collect();
-        for (number, drawn) in (1..).zip(order) {
-            let mut owner = drawn.0.to_vec();
-            while let Some(next) = moved_to.get(&owner) {
-                owner.clone_from(next);
+            self.connection.clone().hgetall(&site.keys.moved_to).await.map_err(away)?;
+        let owner_of = |drawn: &Ticket| {
+            let mut owner = moved.get(&drawn.0[..])?;
+            while let Some(next) = moved.get(owner) {
+                owner = next;
             }
-            let owner = owner.try_into().map_or(*drawn, Ticket);
-            for ticket in [*drawn, owner] {
-                if let Some(entry) = tickets.get_mut(&ticket) {
-                    entry.number = Some(number);
-                    entry.state = resting(entry.state, number);
-                }
-            }
+            Some(owner)
+        };
+        let mut numbered = Vec::with_capacity(order.len());
+        for (number, drawn) in (1u32..).zip(order) {
+            let owner = owner_of(drawn).and_then(|owner| <[u8; 32]>::try_from(&owner[..]).ok());
+            numbered.extend([Some(drawn.0), owner].into_iter().flatten().map(|ticket| (ticket, number)));
         }
-        let mut counts: HashMap<&'static str, u32> = HashMap::new();
-        let all: Vec<(Ticket, Entry)> = tickets.into_iter().collect();
-        for chunk in all.chunks(CHUNK) {
-            let mut pipeline = Pipeline::new();
-            let mut hash = ::redis::cmd("HSET");
-            hash.arg(format!("{key}:t:{built}"));
-            let mut line = ::redis::cmd("ZADD");
-            line.arg(format!("{key}:w:{built}"));
-            let mut waiting = 0;
-            for (ticket, entry) in chunk {
-                hash.arg(&ticket.0[..]).arg(entry.write());
-                *counts.entry(letter(entry.state)).or_default() += 1;
-                if let (TicketState::Waiting, Some(number)) = (entry.state, entry.number) {
-                    line.arg(number).arg(&ticket.0[..]);
-                    waiting += 1;
-                }
+        for chunk in numbered.chunks(NUMBER_CHUNK) {
+            let mut packed = Vec::with_capacity(chunk.len() * 36);
+            for (ticket, number) in chunk {
+                packed.extend(ticket);
+                packed.extend(number.to_be_bytes());
             }
-            pipeline.add_command(hash).ignore();
-            if waiting > 0 {
-                pipeline.add_command(line).ignore();
-            }
-            pipeline.query_async::<()>(&mut self.connection.clone()).await?;
-        }
-        let counts: Vec<(&str, u32)> = counts.into_iter().collect();
-        if counts.is_empty() {
-            return Ok(());
-        }
-        self.connection.clone().hset_multiple(format!("{key}:c:{built}"), &counts).await
-    }
-
-    /// Every ticket of the generation that is seen now.
-    async fn all_tickets(&self, key: &str) -> RedisResult<Vec<(Ticket, Entry)>> {
-        let generation: Option<String> = self.connection.clone().hget(key, "gen").await?;
-        let tickets = format!("{key}:t:{}", generation.as_deref().unwrap_or("0"));
-        let (mut cursor, mut all) = (0u64, Vec::new());
-        loop {
-            let mut scan = ::redis::cmd("HSCAN");
-            scan.arg(&tickets).arg(cursor).arg("COUNT").arg(CHUNK);
-            let (next, found): (u64, Vec<(Vec<u8>, String)>) =
-                scan.query_async(&mut self.connection.clone()).await?;
-            for (ticket, entry) in found {
-                if let (Ok(ticket), Some(entry)) = (ticket.try_into(), Entry::parse(&entry)) {
-                    all.push((Ticket(ticket), entry));
-                }
-            }
-            cursor = next;
-            if cursor == 0 {
-                // A scan may name a field twice; nothing changes meanwhile.
-                all.sort_unstable_by_key(|(ticket, _)| *ticket);
-                all.dedup_by_key(|(ticket, _)| *ticket);
-                return Ok(all);
-            }
-        }
-    }
-
-    /// Writes tickets as one string of 32 bytes each.
-    async fn write_list(&self, key: &str, built: &str, tickets: &[Ticket]) -> RedisResult<()> {
-        let list = format!("{key}:l:{built}");
-        for chunk in tickets.chunks(CHUNK * 8) {
-            let bytes: Vec<u8> = chunk.iter().flat_map(|ticket| ticket.0).collect();
-            self.connection.clone().append::<_, _, ()>(&list, bytes).await?;
+            let keys = &site.keys;
+            let mut invocation = self.scripts.number.key(&keys.status);
+            invocation.key(&keys.tickets).key(&keys.present).arg(site.follows).arg(packed);
+            let answer: String = invocation.invoke_async(&mut self.connection.clone()).await.map_err(away)?;
+            unless_stored(&answer, site)?;
         }
         Ok(())
     }
 
-    /// The list that the status names in `field`.
-    pub(super) async fn list(&self, key: &str, field: &str) -> RedisResult<Vec<Ticket>> {
-        let mut connection = self.connection.clone();
-        let Some(built): Option<String> = connection.hget(key, field).await? else { return Ok(Vec::new()) };
-        let bytes: Vec<u8> =
-            connection.get::<_, Option<Vec<u8>>>(format!("{key}:l:{built}")).await?.unwrap_or_default();
-        let (tickets, _) = bytes.as_chunks::<32>();
-        Ok(tickets.iter().map(|ticket| Ticket(*ticket)).collect())
+    /// The tickets without a number that are not final, in ascending order.
+    async fn lobby(&self, keys: &Keys) -> Result<Vec<Ticket>, StoreError> {
+        let (mut cursor, mut lobby) = (0u64, Vec::new());
+        loop {
+            let mut scan = ::redis::cmd("HSCAN");
+            scan.arg(&keys.tickets).arg(cursor).arg("COUNT").arg(SCAN_CHUNK);
+            let (next, found): (u64, Vec<(Vec<u8>, Vec<u8>)>) =
+                scan.query_async(&mut self.connection.clone()).await.map_err(away)?;
+            for (ticket, entry) in found {
+                let ticket = ticket.try_into().map_err(|_| broken("a ticket has not 32 bytes"))?;
+                let (state, number) =
+                    encode::state_and_number(&entry).ok_or_else(|| broken("an entry is unreadable"))?;
+                if number == 0 && !state.is_final() {
+                    lobby.push(Ticket(ticket));
+                }
+            }
+            cursor = next;
+            if cursor == 0 {
+                // A scan may name a field twice.
+                lobby.sort_unstable();
+                lobby.dedup();
+                return Ok(lobby);
+            }
+        }
     }
 
-    async fn draw(&self, located: &Located, key: &str) -> Result<DrawView, StoreError> {
-        let draw: Option<String> = self.connection.clone().hget(key, "draw").await.map_err(away)?;
-        let draw = draw.ok_or_else(|| poison(located, "the opening was never scheduled".to_owned()))?;
-        serde_json::from_str(&draw).map_err(|error| poison(located, error.to_string()))
+    async fn write_list(&self, site: &Site<'_>, key: &str, tickets: &[Ticket]) -> Result<(), Early> {
+        for (part, chunk) in tickets.chunks(LIST_CHUNK).enumerate() {
+            let mut invocation = self.scripts.list.key(&site.keys.status);
+            invocation.key(key).arg(site.follows).arg(part * LIST_CHUNK * 32).arg(encode::list(chunk));
+            let answer: String = invocation.invoke_async(&mut self.connection.clone()).await.map_err(away)?;
+            unless_stored(&answer, site)?;
+        }
+        Ok(())
+    }
+
+    /// The first `count` tickets of a list.
+    pub(super) async fn list(&self, key: &str, count: usize) -> ::redis::RedisResult<Vec<Ticket>> {
+        let mut tickets = Vec::with_capacity(count);
+        while tickets.len() < count {
+            let (first, last) = (tickets.len(), count.min(tickets.len() + LIST_CHUNK));
+            let range = |at: usize| isize::try_from(at).unwrap_or(isize::MAX);
+            let bytes: Vec<u8> =
+                self.connection.clone().getrange(key, range(first * 32), range(last * 32) - 1).await?;
+            let (read, _) = bytes.as_chunks::<32>();
+            tickets.extend(read.iter().map(|ticket| Ticket(*ticket)));
+            if tickets.len() < last {
+                return Err((::redis::ErrorKind::Parse, "a list is shorter than it should be").into());
+            }
+        }
+        Ok(tickets)
+    }
+
+    async fn draw(&self, site: &Site<'_>) -> Result<DrawView, StoreError> {
+        let draw: Option<String> =
+            self.connection.clone().hget(&site.keys.status, "draw").await.map_err(away)?;
+        let draw = draw.ok_or_else(|| poison(site.located, "the opening was never scheduled"))?;
+        serde_json::from_str(&draw).map_err(broken)
     }
 }
 
-fn json<T: serde::Serialize>(value: &T) -> serde_json::Result<String> {
-    serde_json::to_string(value)
+/// A chunk's answer: it is written, or something is otherwise than thought.
+fn unless_stored(answer: &str, site: &Site<'_>) -> Result<(), Early> {
+    match Applied::of(answer, site.located, site.follows)? {
+        Applied::Through(_) => Ok(()),
+        Applied::Stored(stored) => Err(Early::Stored(stored)),
+    }
 }
 
-fn filled<const N: usize>(
-    located: &Located,
-    fields: [(&'static str, serde_json::Result<String>); N],
-) -> Result<Fields, StoreError> {
-    let filled = fields.into_iter().map(|(field, value)| value.map(|value| (field, value)));
-    filled.collect::<serde_json::Result<_>>().map_err(|error| poison(located, error.to_string()))
-}
-
-/// A number that no other builder has.
-fn unique() -> u64 {
-    uuid::Uuid::new_v4().as_u64_pair().0
+fn encoded(site: &Site<'_>, name: &'static str, value: &impl serde::Serialize) -> Result<Field, StoreError> {
+    field(name, value).map_err(|error| poison(site.located, error))
 }
