@@ -94,6 +94,11 @@ impl Reports {
         self.take(count).await.into_iter().map(|report| report.outcome.unwrap()).collect()
     }
 
+    /// The reports that have come by now.
+    pub(crate) fn at_hand(&mut self) -> Vec<Report> {
+        std::iter::from_fn(|| self.came.try_recv().ok()).flatten().collect()
+    }
+
     /// Whether nothing more is to be had now.
     pub(crate) fn nothing_more(&mut self) -> bool {
         self.came.try_recv().is_err()

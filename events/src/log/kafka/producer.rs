@@ -37,7 +37,7 @@ const QUEUE_KIB: u32 = 256 * 1024;
 const FEW: usize = 64;
 /// Under load, the longest that a record waits to be reported with others.
 /// Whoever is told of many at once sends many at once: fewer, larger requests.
-const GATHER: Duration = Duration::from_micros(500);
+const GATHER: Duration = Duration::from_micros(200);
 /// How often the poller looks whether it is to end.
 const POLL: Duration = Duration::from_millis(250);
 
@@ -192,8 +192,8 @@ impl Shared {
         if left == 0 && self.report_now() {
             return;
         }
-        // The first starts the reporter's clock, and enough end its waiting.
-        if (count == 1 || left == 0 || count == left)
+        // The first starts the reporter's clock; enough of them end its waiting.
+        if (count == 1 || due(count, left))
             && let Some(reporter) = self.reporter.get()
         {
             reporter.unpark();
@@ -204,7 +204,7 @@ impl Shared {
     fn is_due(&self) -> bool {
         let left = self.in_flight.load(Ordering::Relaxed);
         let count = self.delivered.lock().unwrap_or_else(PoisonError::into_inner).len();
-        left < FEW || count >= left
+        due(count, left)
     }
 
     /// Reports what has come; false when another thread is at it.
@@ -261,6 +261,11 @@ impl Shared {
             std::thread::park_timeout(left);
         }
     }
+}
+
+/// Whether `count` records should be reported now, with `left` in flight.
+fn due(count: usize, left: usize) -> bool {
+    left < FEW || count >= left
 }
 
 /// Takes delivery reports from librdkafka.
