@@ -9,7 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use tokio::sync::mpsc;
 use usher_events::ids::{CommandId, Hash, OpeningId};
 use usher_events::log::kafka::{KafkaConfig, KafkaLog, ensure_topics};
-use usher_events::log::{Log, LogReader, Report, ReportSink};
+use usher_events::log::{Log, LogReader, ReadError, Report, ReportSink};
 use usher_events::record::{Headers, Offset, Record, StoredRecord};
 use uuid::Uuid;
 
@@ -123,12 +123,16 @@ pub(crate) fn record(tenure: u64, n: u64) -> Record {
     }
 }
 
-/// The next `count` records that `reader` has.
+/// The next `count` records that `reader` has, however often it has none now.
 pub(crate) async fn read(reader: &mut dyn LogReader, count: usize) -> Vec<StoredRecord> {
     let mut records = Vec::new();
     while records.len() < count {
         let more = tokio::time::timeout(PATIENCE, reader.next()).await;
-        records.extend(more.expect("there is more to read").unwrap());
+        match more.expect("there is more to read") {
+            Ok(more) => records.extend(more),
+            Err(ReadError::Retryable(_)) => {}
+            Err(fault) => panic!("{fault}"),
+        }
     }
     records
 }
