@@ -1,0 +1,17 @@
+//! Views against the log: whatever the store, the same log gives the same
+//! answers, however often projectors are killed, doubled, or sent back.
+//!
+//! Redis and Postgres are real ones: run through `compose/stack run`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod answers;
+mod disturbed;
+mod each_event;
+mod history;
+mod lost;
+mod play;
+mod poison;
+mod same_answers;
+mod servers;
+mod stage;
