@@ -68,7 +68,8 @@ pub struct Report {
     pub outcome: Result<Offset, AppendError>,
 }
 
-/// Takes reports, in any thread, without blocking.
+/// Takes reports, in any thread, without blocking. One call tells of one
+/// partition.
 pub type ReportSink = Arc<dyn Fn(Vec<Report>) + Send + Sync>;
 
 /// Why reading stopped.

@@ -4,25 +4,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "kafka/cluster.rs"]
+#[allow(dead_code, reason = "some of it is for other tests with brokers of their own")]
+mod cluster;
 #[path = "kafka/place.rs"]
 #[allow(dead_code, reason = "some of it is for tests on the stack's one broker")]
 mod place;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use tempfile::TempDir;
 use usher_events::log::kafka::{KafkaConfig, KafkaLog, ensure_topics};
 use usher_events::log::{Log, Report};
 use usher_events::record::{Offset, StoredRecord};
 use usher_events::reign::{Progress, Reign};
 use usher_events::tenure::{Cursor, Verdict};
 
+use self::cluster::Cluster;
 use self::place::{PATIENCE, Reports, read, record};
 
 /// How many records are sent every [`BEAT`].
@@ -31,10 +30,10 @@ const BEAT: Duration = Duration::from_millis(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_land_behind_lost_ones_are_void_and_end_the_reign() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start(3);
     // Longer than the followers need to elect a leader once they may: what is
     // sent just before the first record is given up must live to land.
-    let config = cluster.config(Duration::from_secs(12));
+    let config = KafkaConfig { message_timeout: Duration::from_secs(12), ..cluster.config(1) };
     ensure_topics(&config).await.unwrap();
     let mut writer = Writer::new(&config, 71);
     writer.begin().await;
@@ -73,8 +72,8 @@ async fn records_that_land_behind_lost_ones_are_void_and_end_the_reign() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_dies_costs_no_tenure_when_records_may_wait_for_the_next() {
-    let cluster = Cluster::start();
-    let config = cluster.config(PATIENCE);
+    let cluster = Cluster::start(3);
+    let config = KafkaConfig { message_timeout: PATIENCE, ..cluster.config(1) };
     ensure_topics(&config).await.unwrap();
     let mut writer = Writer::new(&config, 73);
     writer.begin().await;
@@ -192,69 +191,4 @@ impl Writer {
         }
         last
     }
-}
-
-/// Three brokers of this test's own.
-struct Cluster {
-    script: PathBuf,
-    dir: TempDir,
-    brokers: String,
-}
-
-impl Cluster {
-    fn start() -> Self {
-        let script = std::env::var("USHER_STACK")
-            .expect("USHER_STACK is not set: run this through `compose/stack run -- cargo test`");
-        let dir = tempfile::tempdir().unwrap();
-        let mut cluster = Self { script: script.into(), dir, brokers: String::new() };
-        cluster.run(&["up", "--brokers", "3"]);
-        let addresses = std::fs::read_to_string(cluster.stack().join("env")).unwrap();
-        let brokers = addresses.lines().find_map(|line| line.strip_prefix("export USHER_KAFKA__BROKERS="));
-        cluster.brokers = brokers.unwrap().replace('\\', "");
-        cluster
-    }
-
-    /// The stack removes its directory; the one around it is ours.
-    fn stack(&self) -> PathBuf {
-        self.dir.path().join("stack")
-    }
-
-    fn run(&self, arguments: &[&str]) {
-        let mut command = Command::new(&self.script);
-        command.args(arguments).env("USHER_STACK_DIR", self.stack()).stdin(Stdio::null());
-        let ended = command.status().expect("the stack's script can be run");
-        assert!(ended.success(), "stack {arguments:?}: {ended}");
-    }
-
-    fn config(&self, message_timeout: Duration) -> KafkaConfig {
-        KafkaConfig { brokers: self.brokers.clone(), message_timeout, ..place::config(1) }
-    }
-
-    fn leader(&self, topic: &str) -> i32 {
-        let client: BaseConsumer =
-            ClientConfig::new().set("bootstrap.servers", &self.brokers).create().unwrap();
-        client.fetch_metadata(Some(topic), PATIENCE).unwrap().topics()[0].partitions()[0].leader()
-    }
-
-    fn kill(&self, broker: i32) {
-        self.run(&["kill-broker", &broker.to_string()]);
-    }
-
-    /// Sends a signal to one of the brokers that this cluster started.
-    fn signal(&self, broker: i32, signal: &str) {
-        let pid = process(&self.stack().join(format!("kafka-{broker}/pid")));
-        let sent = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
-        assert!(sent.success());
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        self.run(&["down"]);
-    }
-}
-
-/// The process that the stack noted in `file`.
-fn process(file: &Path) -> String {
-    std::fs::read_to_string(file).unwrap().split_whitespace().next().unwrap().to_owned()
 }

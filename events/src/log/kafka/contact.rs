@@ -51,7 +51,11 @@ impl Contact {
 
     /// How many lines of this kind were held back since the last one that was
     /// said, or none when this one is to be held back too.
-    fn may_say(&self, kind: &str, now: Instant) -> Option<u64> {
+    pub(super) fn may_say(&self, kind: &str) -> Option<u64> {
+        self.may_say_at(kind, Instant::now())
+    }
+
+    fn may_say_at(&self, kind: &str, now: Instant) -> Option<u64> {
         let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = said.get_mut(kind) {
             if now.duration_since(before.at) < QUIET {
@@ -76,7 +80,7 @@ impl ClientContext for Contact {
             tracing::debug!(target: "librdkafka", facility, "{line}");
             return;
         }
-        let Some(held_back) = self.may_say(facility, Instant::now()) else { return };
+        let Some(held_back) = self.may_say(facility) else { return };
         match level {
             Emerg | Alert | Critical => error!(target: "librdkafka", facility, held_back, "{line}"),
             Error | Warning | Notice | Info | Debug => {
@@ -94,7 +98,7 @@ impl ClientContext for Contact {
             }
             code => {
                 let kind = code.map_or_else(|| fault.to_string(), |code| format!("{code:?}"));
-                if let Some(held_back) = self.may_say(&kind, Instant::now()) {
+                if let Some(held_back) = self.may_say(&kind) {
                     warn!(%fault, held_back, "Kafka: {reason}");
                 }
             }
@@ -119,18 +123,18 @@ mod tests {
     #[test]
     fn the_same_kind_of_line_is_said_once_a_minute_with_the_number_held_back() {
         let (contact, start) = (Contact::default(), Instant::now());
-        assert_eq!(contact.may_say("FAIL", start), Some(0));
-        assert_eq!(contact.may_say("FAIL", start + QUIET / 2), None);
-        assert_eq!(contact.may_say("FAIL", start + QUIET / 2), None);
-        assert_eq!(contact.may_say("REQTMOUT", start + QUIET / 2), Some(0), "another kind");
-        assert_eq!(contact.may_say("FAIL", start + QUIET), Some(2));
+        assert_eq!(contact.may_say_at("FAIL", start), Some(0));
+        assert_eq!(contact.may_say_at("FAIL", start + QUIET / 2), None);
+        assert_eq!(contact.may_say_at("FAIL", start + QUIET / 2), None);
+        assert_eq!(contact.may_say_at("REQTMOUT", start + QUIET / 2), Some(0), "another kind");
+        assert_eq!(contact.may_say_at("FAIL", start + QUIET), Some(2));
     }
 
     #[test]
     fn kinds_are_bounded() {
         let (contact, now) = (Contact::default(), Instant::now());
         for i in 0..10 * KINDS {
-            assert_eq!(contact.may_say(&i.to_string(), now), Some(0));
+            assert_eq!(contact.may_say_at(&i.to_string(), now), Some(0));
         }
         assert!(contact.0.said.lock().unwrap().len() <= KINDS);
     }

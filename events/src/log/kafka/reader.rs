@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
-use rdkafka::ClientConfig;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
-use tracing::{error, warn};
+use rdkafka::{ClientConfig, ClientContext};
+use tracing::warn;
 
 use super::contact::{self, Contact};
 use super::{KafkaConfig, headers, signed};
@@ -112,7 +112,7 @@ impl KafkaReader {
             Remedy::GoOn => None,
             Remedy::Wait => Some(ReadError::Retryable(text)),
             Remedy::Renew => {
-                error!(partition = self.place.partition, position = self.place.next, %fault, "reading the log again");
+                self.contact.error(fault.clone(), "a partition is read again from where it was");
                 self.disconnect();
                 Some(ReadError::Retryable(text))
             }
@@ -142,25 +142,34 @@ fn remedy(fault: &KafkaError) -> Remedy {
 
 impl Place {
     /// Takes note of a message that was read.
-    fn take(&mut self, message: &BorrowedMessage<'_>) -> Option<StoredRecord> {
+    fn take(&mut self, message: &BorrowedMessage<'_>, contact: &Contact) -> Option<StoredRecord> {
         let (stored, foreign) = headers::stored(message);
         if stored.offset < self.next {
             return None;
         }
         let (partition, offset) = (self.partition, stored.offset);
-        if offset > self.next {
-            warn!(partition, offset, expected = self.next, "offsets without records: who else writes here?");
+        if offset > self.next
+            && let Some(held_back) = contact.may_say("offsets without records")
+        {
+            let expected = self.next;
+            warn!(partition, offset, expected, held_back, "offsets without records: who else writes here?");
         }
         if let Some(fault) = foreign {
             metrics::counter!("usher_log_foreign_records_total").increment(1);
-            warn!(partition, offset, %fault, "a record that is not ours is void");
+            if let Some(held_back) = contact.may_say("foreign record") {
+                warn!(partition, offset, held_back, %fault, "a record that is not ours is void");
+            }
         }
         self.next = stored.offset + 1;
         Some(stored)
     }
 
     /// Takes what `consumer` has, at least one record or a fault.
-    async fn read(&mut self, consumer: &StreamConsumer<Contact>) -> (Vec<StoredRecord>, Option<KafkaError>) {
+    async fn read(
+        &mut self,
+        consumer: &StreamConsumer<Contact>,
+        contact: &Contact,
+    ) -> (Vec<StoredRecord>, Option<KafkaError>) {
         let mut messages = pin!(consumer.stream());
         let (mut records, mut bytes) = (Vec::new(), 0);
         let mut message = messages.next().await;
@@ -169,7 +178,7 @@ impl Place {
             match read {
                 Ok(read) => {
                     bytes += read.payload_len();
-                    records.extend(self.take(&read));
+                    records.extend(self.take(&read, contact));
                 }
                 Err(fault) => return (records, Some(fault)),
             }
@@ -196,7 +205,7 @@ impl LogReader for KafkaReader {
                 None => self.connect().await?,
             };
             let consumer = self.consumer.insert(consumer);
-            let (records, fault) = self.place.read(consumer).await;
+            let (records, fault) = self.place.read(consumer, &self.contact).await;
             self.fault = fault;
             if !records.is_empty() {
                 self.contact.reached();
