@@ -56,14 +56,12 @@ impl Projections {
                 store: Arc::clone(store),
                 letters: Arc::clone(letters),
                 announcer: announcer.clone(),
+                stop: stop.clone(),
                 partition,
                 behind: Arc::clone(&behind),
                 index,
             };
-            let stop = stop.clone();
-            tasks.spawn(async move {
-                stop.run_until_cancelled(projection.run()).await;
-            });
+            tasks.spawn(projection.run());
         }
         tasks.close();
         Self { stop, tasks, behind }
@@ -75,7 +73,8 @@ impl Projections {
         self.behind.iter().all(|behind| behind.load(Ordering::Relaxed) == 0)
     }
 
-    /// Ends all loops; a step under way is finished or undone by its store.
+    /// Ends all loops; a step under way is finished first. A step is never
+    /// dropped half way: a database connection would keep its transaction.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
@@ -87,6 +86,7 @@ struct Projection {
     store: Arc<dyn Store>,
     letters: Arc<dyn DeadLetters>,
     announcer: Announcer,
+    stop: CancellationToken,
     partition: Partition,
     behind: Arc<Vec<AtomicU64>>,
     index: usize,
@@ -100,6 +100,8 @@ enum Ended {
     Unavailable(String),
     /// A record cannot be applied.
     Poison(Box<StoredRecord>, String),
+    /// Told to stop.
+    Stopped,
 }
 
 impl From<StoreError> for Ended {
@@ -149,8 +151,9 @@ struct End {
 impl Projection {
     async fn run(self) {
         let mut outage = Outage::default();
-        loop {
+        while !self.stop.is_cancelled() {
             match self.round(&mut outage).await {
+                Ended::Stopped => return,
                 Ended::Refused => self.elsewhere(&mut outage).await,
                 Ended::Unavailable(reason) => self.stand_still(&mut outage, &reason).await,
                 Ended::Poison(record, reason) => {
@@ -169,7 +172,7 @@ impl Projection {
         let (projection, partition) = (self.store.projection(), self.partition);
         info!(projection, partition, "the view is elsewhere than thought: reading its place again");
         if std::mem::replace(&mut outage.refused, true) {
-            tokio::time::sleep(outage.wait()).await;
+            self.pause(outage.wait()).await;
         }
     }
 
@@ -183,7 +186,12 @@ impl Projection {
             );
         }
         outage.told = true;
-        tokio::time::sleep(outage.wait()).await;
+        self.pause(outage.wait()).await;
+    }
+
+    /// Waits, unless told to stop.
+    async fn pause(&self, wait: Duration) {
+        self.stop.run_until_cancelled(tokio::time::sleep(wait)).await;
     }
 
     /// Reads the place, then applies what follows until something is wrong.
@@ -199,6 +207,9 @@ impl Projection {
         let mut reader = self.log.read(self.partition, place.position);
         let mut end = End { offset: self.log.end(self.partition).await?, asked: Instant::now() };
         loop {
+            if self.stop.is_cancelled() {
+                return Err(Ended::Stopped);
+            }
             self.note_lag(&place, &mut end).await?;
             self.step(&mut *reader, &mut place).await?;
             if outage.over() {
@@ -223,7 +234,10 @@ impl Projection {
                 told = true;
             }
             self.gauge_stopped(1.0);
-            tokio::time::sleep(LOOK_EVERY).await;
+            self.pause(LOOK_EVERY).await;
+            if self.stop.is_cancelled() {
+                return Err(Ended::Stopped);
+            }
         }
         self.gauge_stopped(0.0);
         Ok(self.store.recover(self.partition).await?)
@@ -232,6 +246,7 @@ impl Projection {
     async fn step(&self, reader: &mut dyn LogReader, place: &mut Place) -> Result<(), Ended> {
         let records = tokio::select! {
             records = reader.next() => records?,
+            () = self.stop.cancelled() => return Err(Ended::Stopped),
             () = tokio::time::sleep(LOOK_EVERY) => return self.still_there(place).await,
         };
         for part in records.chunks(STEP_RECORDS) {

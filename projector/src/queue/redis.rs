@@ -70,7 +70,7 @@ pub struct RedisQueues {
     prefix: Arc<str>,
     scripts: Arc<Scripts>,
     /// The position of each opening, as this process last knew it.
-    positions: Arc<Mutex<HashMap<OpeningId, Offset>>>,
+    positions: Arc<Mutex<HashMap<Partition, HashMap<OpeningId, Offset>>>>,
 }
 
 impl std::fmt::Debug for RedisQueues {
@@ -132,23 +132,30 @@ impl RedisQueues {
         }
     }
 
-    fn known(&self, opening: &OpeningId) -> Offset {
+    fn known(&self, partition: Partition, opening: &OpeningId) -> Offset {
         let positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
-        positions.get(opening).copied().unwrap_or(0)
+        positions.get(&partition).and_then(|known| known.get(opening)).copied().unwrap_or(0)
     }
 
-    fn note(&self, positions: impl IntoIterator<Item = (OpeningId, Offset)>) {
-        self.positions.lock().unwrap_or_else(PoisonError::into_inner).extend(positions);
+    fn note(&self, partition: Partition, positions: Vec<(OpeningId, Offset)>) {
+        let mut known = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(partition).or_default().extend(positions);
+    }
+
+    /// Nothing that was known of a partition's openings may be so any more.
+    fn forget(&self, partition: Partition) {
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner).remove(&partition);
     }
 
     /// Applies the events of one opening from its position on; its position
     /// after them.
     async fn apply_opening(
         &self,
+        partition: Partition,
         opening: &OpeningId,
         events: Vec<&Located>,
     ) -> Result<(OpeningId, Offset), StoreError> {
-        let mut position = self.known(opening);
+        let mut position = self.known(partition, opening);
         loop {
             match self.apply_from(opening, &events, position).await? {
                 Applied::Through(position) => return Ok((opening.clone(), position)),
@@ -207,12 +214,12 @@ impl Store for RedisQueues {
         }
         let mut steps = Vec::with_capacity(by_opening.len());
         for (opening, events) in by_opening {
-            steps.push(self.apply_opening(opening, events));
+            steps.push(self.apply_opening(batch.partition, opening, events));
         }
         let applied = stream::iter(steps).buffer_unordered(OPENINGS_AT_ONCE);
         let positions: Vec<(OpeningId, Offset)> = applied.try_collect().await?;
         self.move_place(batch, &positions).await?;
-        self.note(positions);
+        self.note(batch.partition, positions);
         Ok(())
     }
 

@@ -12,11 +12,13 @@ fn address(variable: &str) -> String {
 /// Keys of a test in Redis, removed afterwards.
 pub(crate) struct RedisCorner {
     prefix: String,
+    client: ::redis::Client,
 }
 
 impl RedisCorner {
     pub(crate) fn new() -> Self {
-        Self { prefix: format!("test-{}", Uuid::new_v4().simple()) }
+        let client = redis::client(&address("USHER_REDIS__URL")).unwrap();
+        Self { prefix: format!("test-{}", Uuid::new_v4().simple()), client }
     }
 
     /// A projector's or a query's own connection to the same views.
@@ -29,7 +31,7 @@ impl RedisCorner {
     }
 
     pub(crate) fn client(&self) -> ::redis::Client {
-        redis::client(&address("USHER_REDIS__URL")).unwrap()
+        self.client.clone()
     }
 
     /// The names of all keys.
@@ -50,6 +52,7 @@ impl Drop for RedisCorner {
 /// A schema of a test in Postgres, removed by [`PostgresCorner::remove`].
 pub(crate) struct PostgresCorner {
     schema: String,
+    url: String,
     pub(crate) pool: PgPool,
 }
 
@@ -61,9 +64,15 @@ impl PostgresCorner {
         let outside = places::pool(&url, 1).unwrap();
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).execute(&outside).await.unwrap();
         outside.close().await;
-        let pool = places::pool(&format!("{url}?options[search_path]={schema}"), 4).unwrap();
+        let url = format!("{url}?options[search_path]={schema}");
+        let pool = places::pool(&url, 4).unwrap();
         places::migrate(&pool).await.unwrap();
-        Self { schema, pool }
+        Self { schema, url, pool }
+    }
+
+    /// Another process's connections.
+    pub(crate) fn other_pool(&self) -> PgPool {
+        places::pool(&self.url, 2).unwrap()
     }
 
     pub(crate) async fn remove(self) {

@@ -1,7 +1,8 @@
 //! Reading booking views from Postgres.
 //!
-//! Each answer is read in one statement's snapshot after its place, so that
-//! it holds at least what its place says.
+//! Each answer is one statement, which also reads the place: a statement sees
+//! one moment. There is no transaction that a caller who went away could leave
+//! open.
 
 use async_trait::async_trait;
 use sqlx::Row;
@@ -22,39 +23,44 @@ use super::super::{
 use super::PostgresBookings;
 use super::write::seats_of;
 use crate::places::{signed, unreadable, unsigned};
-use crate::store::{AsOf, Deadline, Place, ViewError};
+use crate::store::{AsOf, Claim, Deadline, Place, ViewError};
+
+/// A query whose rows come with the partition's place, `$1`. A row of the
+/// answer has `found`; when there is none, one row has the place alone.
+macro_rules! with_place {
+    ($answer:literal) => {
+        sqlx::query(concat!(
+            "SELECT places.position AS at_position, places.claim_offset, places.claim_at, answer.*
+             FROM (VALUES (0)) AS once
+             LEFT JOIN places ON places.projection = 'booking' AND places.partition = $1
+             LEFT JOIN (",
+            $answer,
+            ") AS answer ON true"
+        ))
+    };
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 impl PostgresBookings {
-    /// Reads rows with the place of the partition, in one snapshot.
-    async fn rows(
-        &self,
-        partition: Partition,
-        query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
-    ) -> Result<AsOf<Vec<PgRow>>, ViewError> {
-        let read = async {
-            let mut transaction = self.places.pool.begin().await?;
-            sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                .execute(&mut *transaction)
-                .await?;
-            let place = sqlx::query(
-                "SELECT position, claim_offset, claim_at FROM places WHERE projection = 'booking' AND partition = $1",
-            );
-            let place = place.bind(partition.cast_signed()).fetch_optional(&mut *transaction).await?;
-            let rows = query.fetch_all(&mut *transaction).await?;
-            transaction.commit().await?;
-            let Some(place) = place else {
-                return Ok(AsOf { position: 0, claim: None, value: rows });
-            };
-            let position: i64 = place.try_get("position")?;
-            let claim_offset: Option<i64> = place.try_get("claim_offset")?;
-            let claim_at: Option<i64> = place.try_get("claim_at")?;
-            let claim = claim_offset.zip(claim_at);
-            let claim =
-                claim.map(|(offset, at)| crate::store::Claim { offset: unsigned(offset), at: Timestamp(at) });
-            Ok(AsOf { position: unsigned(position), claim, value: rows })
-        };
-        read.await.map_err(unreadable)
+    async fn rows(&self, query: Query<'_>) -> Result<AsOf<Vec<PgRow>>, ViewError> {
+        let rows = query.fetch_all(&self.places.pool).await.map_err(unreadable)?;
+        placed(rows).map_err(unreadable)
     }
+}
+
+/// The rows of the answer, and the place that came with them.
+fn placed(mut rows: Vec<PgRow>) -> Result<AsOf<Vec<PgRow>>, sqlx::Error> {
+    let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let position: Option<i64> = first.try_get("at_position")?;
+    let claim_offset: Option<i64> = first.try_get("claim_offset")?;
+    let claim_at: Option<i64> = first.try_get("claim_at")?;
+    let claim = claim_offset.zip(claim_at);
+    let claim = claim.map(|(offset, at)| Claim { offset: unsigned(offset), at: Timestamp(at) });
+    if first.try_get::<Option<bool>, _>("found")?.is_none() {
+        rows.clear();
+    }
+    Ok(AsOf { position: unsigned(position.unwrap_or(0)), claim, value: rows })
 }
 
 fn decoded<T>(
@@ -120,11 +126,12 @@ impl BookingReader for PostgresBookings {
         opening: &OpeningId,
         partition: Partition,
     ) -> Result<AsOf<Vec<Showing>>, ViewError> {
-        let query = sqlx::query(
-            "SELECT showing, title, starts_at, plan FROM showings WHERE opening = $1 ORDER BY rank",
+        let query = with_place!(
+            "SELECT true AS found, showing, title, starts_at, plan, rank FROM showings WHERE opening = $2"
         );
-        let rows = self.rows(partition, query.bind(opening.as_str())).await?;
-        decoded(rows, |rows| {
+        let rows = self.rows(query.bind(partition.cast_signed()).bind(opening.as_str())).await?;
+        decoded(rows, |mut rows| {
+            rows.sort_by_key(|row| row.try_get::<i64, _>("rank").unwrap_or(i64::MAX));
             let showing = |row: &PgRow| -> Result<Showing, sqlx::Error> {
                 Ok(Showing {
                     showing: id(ShowingId::new(row.try_get("showing")?))?,
@@ -143,8 +150,11 @@ impl BookingReader for PostgresBookings {
         partition: Partition,
         plan: &PlanName,
     ) -> Result<AsOf<Option<Plan>>, ViewError> {
-        let query = sqlx::query("SELECT body::text AS body FROM plans WHERE opening = $1 AND plan = $2");
-        let rows = self.rows(partition, query.bind(opening.as_str()).bind(plan.as_str())).await?;
+        let query = with_place!(
+            "SELECT true AS found, body::text AS body FROM plans WHERE opening = $2 AND plan = $3"
+        );
+        let rows =
+            self.rows(query.bind(partition.cast_signed()).bind(opening.as_str()).bind(plan.as_str())).await?;
         decoded(rows, |rows| {
             let Some(row) = rows.first() else { return Ok(None) };
             let plan = serde_json::from_str(row.try_get("body")?);
@@ -158,12 +168,14 @@ impl BookingReader for PostgresBookings {
         partition: Partition,
         showing: &ShowingId,
     ) -> Result<AsOf<Option<SeatMap>>, ViewError> {
-        let query = sqlx::query(
-            "SELECT showings.version, seats.seat, seats.state FROM showings
+        let query = with_place!(
+            "SELECT true AS found, showings.version, seats.seat, seats.state FROM showings
              LEFT JOIN seats ON seats.opening = showings.opening AND seats.showing = showings.showing
-             WHERE showings.opening = $1 AND showings.showing = $2",
+             WHERE showings.opening = $2 AND showings.showing = $3"
         );
-        let rows = self.rows(partition, query.bind(opening.as_str()).bind(showing.as_str())).await?;
+        let rows = self
+            .rows(query.bind(partition.cast_signed()).bind(opening.as_str()).bind(showing.as_str()))
+            .await?;
         decoded(rows, |rows| Ok(versioned(&rows)?.map(|(version, seats)| SeatMap { version, seats })))
     }
 
@@ -174,21 +186,22 @@ impl BookingReader for PostgresBookings {
         showing: &ShowingId,
         since: u64,
     ) -> Result<AsOf<Option<SeatChanges>>, ViewError> {
-        let query = sqlx::query(
-            "SELECT showings.version, seats.seat, seats.state FROM showings
+        let query = with_place!(
+            "SELECT true AS found, showings.version, seats.seat, seats.state FROM showings
              LEFT JOIN seats ON seats.opening = showings.opening AND seats.showing = showings.showing
-                            AND ($3 = 0 OR seats.version > $3)
-             WHERE showings.opening = $1 AND showings.showing = $2 AND showings.version >= $3",
+                            AND ($4 = 0 OR seats.version > $4)
+             WHERE showings.opening = $2 AND showings.showing = $3 AND showings.version >= $4"
         );
-        let query = query.bind(opening.as_str()).bind(showing.as_str()).bind(signed(since));
-        let rows = self.rows(partition, query).await?;
+        let query = query.bind(partition.cast_signed()).bind(opening.as_str()).bind(showing.as_str());
+        let rows = self.rows(query.bind(signed(since))).await?;
         decoded(rows, |rows| Ok(versioned(&rows)?.map(|(version, seats)| SeatChanges { version, seats })))
     }
 
     async fn counts(&self, opening: &OpeningId, partition: Partition) -> Result<AsOf<SeatCounts>, ViewError> {
-        let query =
-            sqlx::query("SELECT state, count(*) AS count FROM seats WHERE opening = $1 GROUP BY state");
-        let rows = self.rows(partition, query.bind(opening.as_str())).await?;
+        let query = with_place!(
+            "SELECT true AS found, state, count(*) AS count FROM seats WHERE opening = $2 GROUP BY state"
+        );
+        let rows = self.rows(query.bind(partition.cast_signed()).bind(opening.as_str())).await?;
         decoded(rows, |rows| {
             let count =
                 |row: &PgRow| Ok((seat_state(row.try_get("state")?)?, unsigned(row.try_get("count")?)));
@@ -202,11 +215,11 @@ impl BookingReader for PostgresBookings {
         partition: Partition,
         hold: HoldId,
     ) -> Result<AsOf<Option<HoldView>>, ViewError> {
-        let query = sqlx::query(
-            "SELECT ticket, showing, seats::text AS seats, state, expires_at, given FROM holds
-             WHERE opening = $1 AND hold = $2",
+        let query = with_place!(
+            "SELECT true AS found, ticket, showing, seats::text AS seats, state, expires_at, given FROM holds
+             WHERE opening = $2 AND hold = $3"
         );
-        let rows = self.rows(partition, query.bind(opening.as_str()).bind(hold.0)).await?;
+        let rows = self.rows(query.bind(partition.cast_signed()).bind(opening.as_str()).bind(hold.0)).await?;
         decoded(rows, |rows| {
             let Some(row) = rows.first() else { return Ok(None) };
             Ok(Some(HoldView {
@@ -229,11 +242,12 @@ impl BookingReader for PostgresBookings {
         partition: Partition,
         booking: BookingId,
     ) -> Result<AsOf<Option<BookingView>>, ViewError> {
-        let query = sqlx::query(
-            "SELECT ticket, hold, showing, seats::text AS seats, cancelled, payment_reference, late FROM bookings
-             WHERE opening = $1 AND booking = $2",
+        let query = with_place!(
+            "SELECT true AS found, ticket, hold, showing, seats::text AS seats, cancelled, payment_reference, late
+             FROM bookings WHERE opening = $2 AND booking = $3"
         );
-        let rows = self.rows(partition, query.bind(opening.as_str()).bind(booking.0)).await?;
+        let rows =
+            self.rows(query.bind(partition.cast_signed()).bind(opening.as_str()).bind(booking.0)).await?;
         decoded(rows, |rows| {
             let Some(row) = rows.first() else { return Ok(None) };
             let cancelled: bool = row.try_get("cancelled")?;
@@ -257,11 +271,12 @@ impl BookingReader for PostgresBookings {
         hold: HoldId,
         payment_reference: &PaymentReference,
     ) -> Result<AsOf<Option<SettlementView>>, ViewError> {
-        let query = sqlx::query(
-            "SELECT booking, refund FROM settlements WHERE opening = $1 AND hold = $2 AND payment_reference = $3",
+        let query = with_place!(
+            "SELECT true AS found, booking, refund FROM settlements
+             WHERE opening = $2 AND hold = $3 AND payment_reference = $4"
         );
-        let query = query.bind(opening.as_str()).bind(hold.0).bind(payment_reference.as_str());
-        let rows = self.rows(partition, query).await?;
+        let query = query.bind(partition.cast_signed()).bind(opening.as_str()).bind(hold.0);
+        let rows = self.rows(query.bind(payment_reference.as_str())).await?;
         decoded(rows, |rows| {
             let Some(row) = rows.first() else { return Ok(None) };
             let refund: Option<&str> = row.try_get("refund")?;

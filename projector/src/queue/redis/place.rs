@@ -81,12 +81,13 @@ impl RedisQueues {
     /// The place to go on from. When openings lost steps that the place says
     /// they have, it goes back to before the first of those.
     pub(super) async fn recover_place(&self, partition: Partition) -> Result<Place, StoreError> {
+        self.forget(partition);
         let place = self.read_place(partition).await.map_err(away)?;
         let noted: Vec<(String, Offset)> =
             self.connection.clone().hgetall(self.positions_key(partition)).await.map_err(away)?;
         let mut lost = Vec::new();
         for chunk in noted.chunks(CHUNK) {
-            lost.extend(self.lost_of(chunk).await?);
+            lost.extend(self.lost_of(partition, chunk).await?);
         }
         let Some(earliest) = lost.iter().map(|lost| lost.place).min_by_key(|place| place.position) else {
             return Ok(place);
@@ -104,7 +105,11 @@ impl RedisQueues {
     }
 
     /// Notes the positions of openings; those that are behind what was noted.
-    async fn lost_of(&self, noted: &[(String, Offset)]) -> Result<Vec<Lost>, StoreError> {
+    async fn lost_of(
+        &self,
+        partition: Partition,
+        noted: &[(String, Offset)],
+    ) -> Result<Vec<Lost>, StoreError> {
         let mut pipeline = Pipeline::new();
         let mut openings = Vec::with_capacity(noted.len());
         for (name, position) in noted {
@@ -123,7 +128,7 @@ impl RedisQueues {
                 lost.push(Lost { opening, place: parsed(place.as_deref()).map_err(away)? });
             }
         }
-        self.note(positions);
+        self.note(partition, positions);
         Ok(lost)
     }
 
