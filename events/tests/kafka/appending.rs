@@ -44,7 +44,8 @@ async fn each_record_is_reported_once_with_its_own_stamp_and_offset() {
 #[tokio::test]
 async fn one_call_of_the_sink_tells_of_one_partition() {
     let place = Place::new(2).await;
-    let (log, mut reports) = (place.log(), Reports::new());
+    let log = KafkaLog::new(KafkaConfig { producers: 1, ..place.config.clone() }).unwrap();
+    let mut reports = Reports::new();
     let (told, mut calls) = tokio::sync::mpsc::unbounded_channel();
     let sink = reports.sink.clone();
     let sink: usher_events::log::ReportSink = std::sync::Arc::new(move |reports| {

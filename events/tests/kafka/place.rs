@@ -114,7 +114,7 @@ pub(crate) fn record(tenure: u64, n: u64) -> Record {
         headers: Headers {
             tenure,
             n,
-            seq: n,
+            seq: n + 1_000,
             command_id: CommandId(id),
             digest: Hash([7; 32]),
             actor: "visitor:someone".into(),
