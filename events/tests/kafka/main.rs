@@ -8,6 +8,7 @@ mod contract;
 mod dead_letters;
 mod keeps_the_contract;
 mod owners;
+#[allow(dead_code, reason = "some of it is for tests with brokers of their own")]
 mod place;
 mod reading;
 mod topics;
