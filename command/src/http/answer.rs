@@ -2,16 +2,17 @@
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use usher_events::ids::OpeningId;
 use usher_events::log::Partition;
 use usher_http::as_of::AsOf;
 use usher_http::problem::Problem;
 
+use super::forward::Elsewhere;
 use super::problems;
 use crate::opening::Resource;
-use crate::writer::{Overloaded, Reply};
+use crate::writer::{Overloaded, Owner, Reply};
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -42,7 +43,13 @@ pub(super) fn respond(
             Err(problems::of_refusal(&refusal).with("as_of", AsOf::one(partition, position)))
         }
         Ok(Reply::Unknown) => Err(problems::outcome_unknown()),
-        Ok(Reply::Elsewhere(_)) => Err(problems::owner_changed()),
+        Ok(Reply::Elsewhere(owner)) => {
+            let mut response = problems::owner_changed().into_response();
+            if let Owner::Other(address) = owner {
+                response.extensions_mut().insert(Elsewhere(address));
+            }
+            Ok(response)
+        }
         Err(Overloaded) => Err(problems::overloaded()),
     }
 }
@@ -59,7 +66,9 @@ fn json(status: StatusCode, answer: &impl Serialize) -> Result<Response, Problem
 /// Changes of something that exists answer 200, also the first time.
 pub(super) fn as_change(response: Result<Response, Problem>) -> Result<Response, Problem> {
     response.map(|mut response| {
-        *response.status_mut() = StatusCode::OK;
+        if response.status() == StatusCode::CREATED {
+            *response.status_mut() = StatusCode::OK;
+        }
         response
     })
 }

@@ -1,16 +1,16 @@
 //! Confirming and cancelling bookings.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use usher_events::ids::{BookingId, HoldId, OpeningId, PaymentReference};
-use usher_http::auth::Caller;
 use usher_http::body::{Json, Path};
 use usher_http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::callers::{Payer, Seller};
+use super::description::BookingAnswer;
 use super::{CommandState, answer};
 use crate::opening::Command;
 
@@ -33,29 +33,28 @@ struct BookingBody {
 /// Settle the payment of a hold: it is booked, or a refund is due.
 ///
 /// A payment is known by hold and reference and is settled once, for good;
-/// any repeat, under any booking id, gets the same result.
+/// any repeat, under any booking id, gets the same result. Visitors may where
+/// the policy says that nothing is paid.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}/bookings/{booking}", tag = "seats",
+    security(("merchant" = []), ("visitor" = [])),
     params(("opening" = String, Path), ("booking" = uuid::Uuid, Path, description = "Made by the client")),
     request_body = BookingBody,
     responses(
-        (status = 201, description = "Booked: `{booking, state, hold, showing, seats, payment_reference, late, as_of}`"),
+        (status = 201, description = "Booked", body = BookingAnswer),
         (status = 200, description = "Was booked before; the booking as it is now"),
         (status = 403, description = "Problem `merchant-confirms`"),
-        (status = 404, description = "Problem `unknown-hold`; final"),
-        (status = 409, description = "Problem `refund-due` with the reason; final")
+        (status = 404, description = "Problem `unknown-opening`; `unknown-hold`, also when it is another visitor's, is final"),
+        (status = 409, description = "Problem `refund-due` with booking, hold, payment reference and reason; final. `id-in-use`"),
+        (status = 422, description = "Problem `id-reused`")
     )
 )]
 async fn confirm(
     State(state): State<CommandState>,
     Path((opening, booking)): Path<(OpeningId, BookingId)>,
-    headers: HeaderMap,
+    Payer(actor): Payer,
     Json(body): Json<BookingBody>,
 ) -> Result<Response, Problem> {
-    let actor = match state.caller(&headers)? {
-        caller @ Caller::Visitor(_) => caller.visitor()?.1,
-        caller => caller.merchant(&opening)?,
-    };
     let command = Command::Confirm { booking, hold: body.hold, payment_reference: body.payment_reference };
     state.decide(opening, None, actor, command).await
 }
@@ -63,18 +62,17 @@ async fn confirm(
 /// Cancel a booking; its seats are free again.
 #[utoipa::path(
     delete, path = "/v1/openings/{opening}/bookings/{booking}", tag = "seats",
+    security(("merchant" = []), ("operator" = [])),
     params(("opening" = String, Path), ("booking" = uuid::Uuid, Path)),
-    responses((status = 200, description = "Cancelled; the booking as it is now"), (status = 404, description = "Problem `unknown-booking`"))
+    responses(
+        (status = 200, description = "Cancelled, now or before; the booking as it is now", body = BookingAnswer),
+        (status = 404, description = "Problem `unknown-opening` or `unknown-booking`")
+    )
 )]
 async fn cancel(
     State(state): State<CommandState>,
     Path((opening, booking)): Path<(OpeningId, BookingId)>,
-    headers: HeaderMap,
+    Seller(actor): Seller,
 ) -> Result<Response, Problem> {
-    let caller = state.caller(&headers)?;
-    let actor = match caller {
-        Caller::Operator { .. } => caller.operator(&opening)?,
-        _ => caller.merchant(&opening)?,
-    };
     answer::as_change(state.decide(opening, None, actor, Command::Cancel { booking }).await)
 }

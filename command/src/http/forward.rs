@@ -1,34 +1,53 @@
 //! Passing a command on to the instance that owns its partition.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::RequestExt;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Uri, uri};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header, uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tracing::warn;
 use usher_events::ids::OpeningId;
+use usher_http::auth::{Caller, Keys};
+use usher_http::problem::Problem;
 
-use super::problems;
+use super::{SMALL_BODY, problems};
 use crate::writer::{Owner, Writers};
 
 /// Marks a request that was passed on once; it is never passed on again.
 const HOP: HeaderName = HeaderName::from_static("usher-hop");
+/// The largest answer that an owner gives, in bytes; far above any of ours.
+const MAX_ANSWER: usize = 1024 * 1024;
+/// What belongs to the caller's connection and not to the request.
+const OF_THE_CONNECTION: [HeaderName; 8] = [
+    header::HOST,
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::TE,
+    header::TRAILER,
+    header::UPGRADE,
+    header::EXPECT,
+    HeaderName::from_static("keep-alive"),
+];
 
 /// Passes requests on over HTTP/2, unchanged, at most once. It never resends:
 /// whether a command that got no answer was done is for its caller to ask.
 #[derive(Debug, Clone)]
 pub struct Forwarder {
-    client: Client<HttpConnector, Body>,
+    client: Client<HttpConnector, Full<Bytes>>,
     timeout: Duration,
 }
 
 impl Forwarder {
-    /// One that waits at most `timeout` for an answer.
+    /// One that waits at most `timeout` for a whole answer.
     pub fn new(timeout: Duration) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(Duration::from_secs(1)));
@@ -42,27 +61,68 @@ impl Forwarder {
         Self { client, timeout }
     }
 
-    async fn pass_on(&self, address: &str, mut request: Request) -> Response {
-        let Some(uri) = at(address, request.uri()) else {
+    async fn pass_on(&self, address: &str, kept: Kept) -> Result<Response, Problem> {
+        let Some(request) = kept.for_owner(address) else {
             warn!(address, "the owner's address in its claim is no address");
-            return problems::owner_unreachable().into_response();
+            return Err(problems::owner_unreachable());
         };
-        *request.uri_mut() = uri;
-        *request.version_mut() = axum::http::Version::HTTP_2;
-        request.headers_mut().remove(axum::http::header::HOST);
-        request.headers_mut().remove(axum::http::header::CONNECTION);
-        request.headers_mut().insert(HOP, HeaderValue::from_static("1"));
-        match tokio::time::timeout(self.timeout, self.client.request(request)).await {
-            Ok(Ok(response)) => response.map(Body::new),
-            Ok(Err(fault)) => {
-                warn!(address, %fault, "a command could not be passed on");
-                problems::owner_unreachable().into_response()
+        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(Lost::BeforeSending(fault))) => {
+                warn!(address, fault, "the owner cannot be reached");
+                Err(problems::owner_unreachable())
+            }
+            Ok(Err(Lost::Underway(fault))) => {
+                warn!(address, fault, "a command that was passed on got no whole answer");
+                Err(problems::outcome_unknown())
             }
             Err(_) => {
                 warn!(address, "a command that was passed on got no answer in time");
-                problems::outcome_unknown().into_response()
+                Err(problems::outcome_unknown())
             }
         }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response, Lost> {
+        let response = self.client.request(request).await.map_err(|fault| {
+            let lost = if fault.is_connect() { Lost::BeforeSending } else { Lost::Underway };
+            lost(format!("{fault:?}"))
+        })?;
+        let (head, body) = response.into_parts();
+        // Whole, or not at all: half an answer is none.
+        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        let body = body.map_err(|fault| Lost::Underway(fault.to_string()))?.to_bytes();
+        Ok(Response::from_parts(head, Body::from(body)))
+    }
+}
+
+/// Where an exchange with the owner ended.
+enum Lost {
+    BeforeSending(String),
+    Underway(String),
+}
+
+/// A request as it came, kept until it is known who answers it.
+#[derive(Debug)]
+struct Kept {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Kept {
+    fn for_owner(mut self, address: &str) -> Option<Request<Full<Bytes>>> {
+        for name in OF_THE_CONNECTION {
+            self.headers.remove(name);
+        }
+        self.headers.insert(HOP, HeaderValue::from_static("1"));
+        let mut request = Request::new(Full::new(self.body));
+        *request.uri_mut() = at(address, &self.uri)?;
+        *request.method_mut() = self.method;
+        *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = self.headers;
+        Some(request)
     }
 }
 
@@ -75,18 +135,77 @@ fn at(address: &str, path: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Passes the request on when another instance owns its opening's partition.
+/// What [`to_owner`] needs.
+#[derive(Debug)]
+pub(super) struct Forwarding {
+    pub(super) writers: Writers,
+    pub(super) keys: Keys,
+    pub(super) forwarder: Forwarder,
+}
+
+/// On a response: the command was not decided here, its owner is there.
+#[derive(Debug, Clone)]
+pub(super) struct Elsewhere(pub(super) Arc<str>);
+
+/// Passes the request on when another instance owns its opening's partition,
+/// or takes it over while the command waits here.
 pub(super) async fn to_owner(
-    State((writers, forwarder)): State<(Writers, Forwarder)>,
+    State(forwarding): State<Arc<Forwarding>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let opening = request.uri().path().strip_prefix("/v1/openings/");
-    let opening = opening.and_then(|rest| rest.split('/').next()).and_then(|id| OpeningId::new(id).ok());
-    let owner = opening.map_or(Owner::Nobody, |opening| writers.owner(&opening));
-    match owner {
-        Owner::Other(_) if request.headers().contains_key(HOP) => problems::owner_changed().into_response(),
-        Owner::Other(address) => forwarder.pass_on(&address, request).await,
-        Owner::Me | Owner::Nobody => next.run(request).await,
+    forwarding.answer(request, next).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+impl Forwarding {
+    async fn answer(&self, request: Request, next: Next) -> Result<Response, Problem> {
+        // What names no opening is a problem here as it is everywhere.
+        let Some(opening) = opening_of(request.uri()) else { return Ok(next.run(request).await) };
+        let owner = self.writers.owner(&opening);
+        if request.headers().contains_key(HOP) {
+            return match owner {
+                Owner::Other(_) => Err(problems::owner_changed()),
+                Owner::Me | Owner::Nobody => Ok(next.run(request).await),
+            };
+        }
+        let (kept, request) = self.keep(request).await?;
+        if let Owner::Other(address) = owner {
+            return self.forwarder.pass_on(&address, kept).await;
+        }
+        let mut response = next.run(request).await;
+        match response.extensions_mut().remove() {
+            Some(Elsewhere(address)) => self.forwarder.pass_on(&address, kept).await,
+            None => Ok(response),
+        }
     }
+
+    /// Reads the body, once, for both ways that the request may go.
+    async fn keep(&self, mut request: Request) -> Result<(Kept, Request), Problem> {
+        // Only what operators send may be large.
+        if !matches!(self.keys.caller(request.headers()), Ok(Caller::Operator { .. })) {
+            DefaultBodyLimit::max(SMALL_BODY).apply(&mut request);
+        }
+        let (parts, body) = request.with_limited_body().into_parts();
+        let body = body.collect().await.map_err(unread)?.to_bytes();
+        let kept = Kept {
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            headers: parts.headers.clone(),
+            body: body.clone(),
+        };
+        Ok((kept, Request::from_parts(parts, Body::from(body))))
+    }
+}
+
+fn unread(fault: axum::Error) -> Problem {
+    if fault.into_inner().is::<LengthLimitError>() {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is larger than this takes")
+    } else {
+        Problem::malformed("the body ended early")
+    }
+}
+
+fn opening_of(uri: &Uri) -> Option<OpeningId> {
+    let rest = uri.path().strip_prefix("/v1/openings/")?;
+    OpeningId::new(rest.split('/').next()?).ok()
 }

@@ -1,7 +1,6 @@
 //! Holding seats, extending and releasing.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use usher_events::ids::{ExtensionId, HoldId, OpeningId, SeatId, ShowingId};
@@ -10,6 +9,8 @@ use usher_http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::callers::Visitor;
+use super::description::HoldAnswer;
 use super::tickets::Nothing;
 use super::{CommandState, answer};
 use crate::opening::Command;
@@ -33,23 +34,25 @@ struct HoldBody {
 /// Hold seats: all of them or none.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}/holds/{hold}", tag = "seats",
+    security(("visitor" = [])),
     params(("opening" = String, Path), ("hold" = uuid::Uuid, Path, description = "Made by the client")),
     request_body = HoldBody,
     responses(
-        (status = 201, description = "Held: `{hold, state, showing, seats, expires_at, as_of}`"),
+        (status = 201, description = "Held", body = HoldAnswer),
         (status = 200, description = "Was held by the same request before; the hold as it is now"),
         (status = 403, description = "Problem `not-inside`"),
-        (status = 409, description = "Problem `seats-taken` names each seat and why; `too-many-seats`; `id-in-use`"),
-        (status = 422, description = "Problem `unknown-seats`, `invalid` or `id-reused`")
+        (status = 404, description = "Problem `unknown-opening`, `unknown-ticket` or `unknown-showing`"),
+        (status = 409, description = "Problem `seats-taken` names each seat and why; `too-many-seats`; `id-in-use`; `wrong-state`"),
+        (status = 410, description = "Problem `gone`: the visit is over"),
+        (status = 422, description = "Problem `unknown-seats` names them; `id-reused`")
     )
 )]
 async fn hold(
     State(state): State<CommandState>,
     Path((opening, hold)): Path<(OpeningId, HoldId)>,
-    headers: HeaderMap,
+    Visitor { ticket, actor }: Visitor,
     Json(body): Json<HoldBody>,
 ) -> Result<Response, Problem> {
-    let (ticket, actor) = state.caller(&headers)?.visitor()?;
     let command = Command::Hold { hold, ticket, showing: body.showing, seats: body.seats };
     state.decide(opening, None, actor, command).await
 }
@@ -57,31 +60,44 @@ async fn hold(
 /// Release a hold.
 #[utoipa::path(
     delete, path = "/v1/openings/{opening}/holds/{hold}", tag = "seats",
+    security(("visitor" = [])),
     params(("opening" = String, Path), ("hold" = uuid::Uuid, Path)),
-    responses((status = 200, description = "Released; the hold as it is now"), (status = 404, description = "Problem `unknown-hold`"))
+    responses(
+        (status = 200, description = "Released, now or before; the hold as it is now", body = HoldAnswer),
+        (status = 404, description = "Problem `unknown-opening` or `unknown-hold`, also when it is another visitor's"),
+        (status = 409, description = "Problem `hold-booked`")
+    )
 )]
 async fn release(
     State(state): State<CommandState>,
     Path((opening, hold)): Path<(OpeningId, HoldId)>,
-    headers: HeaderMap,
+    Visitor { ticket, actor }: Visitor,
 ) -> Result<Response, Problem> {
-    let (ticket, actor) = state.caller(&headers)?.visitor()?;
     answer::as_change(state.decide(opening, None, actor, Command::Release { hold, ticket }).await)
 }
 
 /// Make a hold last longer, as often as the policy lets it.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}/holds/{hold}/extensions/{extension}", tag = "seats",
-    params(("opening" = String, Path), ("hold" = uuid::Uuid, Path), ("extension" = uuid::Uuid, Path)),
+    security(("visitor" = [])),
+    params(
+        ("opening" = String, Path), ("hold" = uuid::Uuid, Path),
+        ("extension" = uuid::Uuid, Path, description = "Made by the client")
+    ),
     request_body = Nothing,
-    responses((status = 201, description = "Extended: the hold as it is now"), (status = 409, description = "Problem `no-more-extensions` or `hold-over`"))
+    responses(
+        (status = 201, description = "Extended; the hold as it is now", body = HoldAnswer),
+        (status = 200, description = "Was extended by the same request before"),
+        (status = 404, description = "Problem `unknown-opening` or `unknown-hold`, also when it is another visitor's"),
+        (status = 409, description = "Problem `no-more-extensions`, `hold-over`, `hold-booked` or `id-in-use`"),
+        (status = 422, description = "Problem `id-reused`")
+    )
 )]
 async fn extend(
     State(state): State<CommandState>,
     Path((opening, hold, extension)): Path<(OpeningId, HoldId, ExtensionId)>,
-    headers: HeaderMap,
+    Visitor { ticket, actor }: Visitor,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<Response, Problem> {
-    let (ticket, actor) = state.caller(&headers)?.visitor()?;
     state.decide(opening, None, actor, Command::Extend { hold, ticket, extension }).await
 }

@@ -2,25 +2,30 @@
 
 mod answer;
 mod bookings;
+mod callers;
+mod description;
 mod forward;
 mod holds;
 mod openings;
 mod problems;
+mod running;
 mod tickets;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::HeaderMap;
+use axum::extract::DefaultBodyLimit;
 use axum::response::Response;
 use usher_events::ids::{Actor, CommandId, OpeningId};
 use usher_events::time::Timestamp;
-use usher_http::auth::{Caller, Keys};
+use usher_http::auth::Keys;
 use usher_http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use forward::Forwarder;
 pub use openings::schedule_as;
+
+use forward::Forwarding;
 
 use crate::draw_keys::DrawKeys;
 use crate::opening::{Command, Request};
@@ -38,10 +43,6 @@ pub struct CommandState {
 }
 
 impl CommandState {
-    fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        self.keys.caller(headers)
-    }
-
     /// Has the opening's writer decide, and answers when it is durable. `id`
     /// is for commands whose resource does not name them.
     async fn decide(
@@ -61,20 +62,29 @@ impl CommandState {
     }
 }
 
+/// The largest body of who is no operator, in bytes; more than any of their
+/// commands needs.
+const SMALL_BODY: usize = 64 * 1024;
+
 /// The routes of commands. With a `forwarder`, requests for partitions of
 /// other instances are passed on to them.
 pub fn router(state: CommandState, forwarder: Option<Forwarder>) -> (Router, utoipa::openapi::OpenApi) {
-    let (router, openapi) = OpenApiRouter::new()
-        .merge(openings::routes())
+    let of_everybody = OpenApiRouter::new()
         .merge(tickets::routes())
         .merge(holds::routes())
         .merge(bookings::routes())
+        .layer(DefaultBodyLimit::max(SMALL_BODY));
+    let (router, mut openapi) = OpenApiRouter::new()
+        .merge(openings::routes())
+        .merge(running::routes())
+        .merge(of_everybody)
         .with_state(state.clone())
         .split_for_parts();
+    description::complete(&mut openapi);
     let router = match forwarder {
         Some(forwarder) => {
-            let forwarding = (state.writers, forwarder);
-            router.layer(axum::middleware::from_fn_with_state(forwarding, forward::to_owner))
+            let forwarding = Forwarding { writers: state.writers, keys: state.keys, forwarder };
+            router.layer(axum::middleware::from_fn_with_state(Arc::new(forwarding), forward::to_owner))
         }
         None => router,
     };

@@ -1,13 +1,14 @@
-//! Managing openings.
+//! Scheduling openings, and changing what was scheduled.
 
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use usher_events::event::Beacon;
-use usher_events::ids::{AdmissionId, OpeningId, PlanName, ShowingId};
+use usher_events::ids::{Actor, OpeningId, PlanName, ShowingId};
 use usher_events::plan::{Plan, SeatDetails, Seating, Showing};
 use usher_events::policy::Policy;
 use usher_events::time::{Timestamp, rfc3339};
@@ -16,8 +17,9 @@ use usher_http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::tickets::Nothing;
-use super::{CommandState, answer};
+use super::callers::Operator;
+use super::description::{OpeningAnswer, PlanAnswer, ShowingAnswer};
+use super::{CommandState, answer, problems};
 use crate::opening::{Command, Schedule, schedule_id};
 
 pub(super) fn routes() -> OpenApiRouter<CommandState> {
@@ -26,12 +28,6 @@ pub(super) fn routes() -> OpenApiRouter<CommandState> {
         .routes(routes!(change_policy))
         .routes(routes!(add_plan))
         .routes(routes!(add_showing))
-        .routes(routes!(pause))
-        .routes(routes!(resume))
-        .routes(routes!(drain))
-        .routes(routes!(close))
-        .routes(routes!(set_message))
-        .routes(routes!(admit))
 }
 
 /// A new opening.
@@ -39,10 +35,11 @@ pub(super) fn routes() -> OpenApiRouter<CommandState> {
 #[serde(deny_unknown_fields)]
 struct ScheduleBody {
     /// What people read.
+    #[schema(example = "Northern Lights: the concert film")]
     title: String,
     /// When the lobby closes and the opening opens.
     #[serde(with = "rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-03-01T11:00:00Z")]
     opens_at: Timestamp,
     /// When it starts to drain by itself.
     #[serde(default, with = "rfc3339::option")]
@@ -50,23 +47,37 @@ struct ScheduleBody {
     drains_at: Option<Timestamp>,
     /// When it closes.
     #[serde(with = "rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-03-01T15:00:00Z")]
     closes_at: Timestamp,
     /// Not supported yet.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Map<String, Value>>)]
     beacon: Option<Beacon>,
     /// The rules; what is not named has its default.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Map<String, Value>, example = json!({"capacity": 200, "payment": "merchant"}))]
     policy: Policy,
     /// Halls by name, in pretix's seating-plan format.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Map<String, Value>, example = json!({"gangnam-1": {
+        "name": "Lumen Gangnam, hall 1",
+        "categories": [{"name": "Prime", "color": "#b45309"}],
+        "zones": [{"name": "Floor", "position": {"x": 0, "y": 0}, "rows": [{
+            "row_number": "G", "position": {"x": 0, "y": 0},
+            "seats": [
+                {"seat_guid": "G7", "seat_number": "7", "position": {"x": 0, "y": 0}, "category": "Prime"},
+                {"seat_guid": "G8", "seat_number": "8", "position": {"x": 25, "y": 0}, "category": "Prime"}
+            ]
+        }]}],
+        "size": {"width": 100, "height": 100}
+    }}))]
     plans: BTreeMap<PlanName, Seating>,
     /// Kinds, blocked seats and prices, by plan.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Map<String, Value>, example = json!({"gangnam-1": {
+        "kinds": {"G8": "companion"}, "blocked": {},
+        "category_prices": {"Prime": {"amount": 27000, "currency": "KRW"}}, "seat_prices": {}
+    }}))]
     details: BTreeMap<PlanName, SeatDetails>,
     /// The showings.
     #[serde(default)]
@@ -78,16 +89,17 @@ struct ScheduleBody {
 #[serde(deny_unknown_fields)]
 struct ShowingBody {
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "gangnam-1-1900")]
     showing: ShowingId,
     /// What people read.
+    #[schema(example = "Lumen Gangnam, hall 1, 19:00")]
     title: String,
     /// When it starts.
     #[serde(with = "rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-03-02T10:00:00Z")]
     starts_at: Timestamp,
     /// Its hall's plan.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "gangnam-1")]
     plan: PlanName,
 }
 
@@ -96,13 +108,14 @@ struct ShowingBody {
 #[serde(deny_unknown_fields)]
 struct ShowingFields {
     /// What people read.
+    #[schema(example = "Lumen Gangnam, hall 1, 19:00")]
     title: String,
     /// When it starts.
     #[serde(with = "rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-03-02T10:00:00Z")]
     starts_at: Timestamp,
     /// Its hall's plan.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "gangnam-1")]
     plan: PlanName,
 }
 
@@ -124,12 +137,13 @@ pub async fn schedule_as(
     name: &'static str,
     state: &CommandState,
     opening: &OpeningId,
-    body: &serde_json::Value,
+    body: &Value,
 ) -> Result<bool, Problem> {
     let body: ScheduleBody = usher_http::body::parse(body.to_string().as_bytes())?;
-    let actor = usher_events::ids::Actor::Operator(name.into());
+    let actor = Actor::Operator(name.into());
     match schedule_body(state, opening.clone(), actor, body).await {
-        Ok(response) => Ok(response.status() == axum::http::StatusCode::CREATED),
+        Ok(response) if response.status().is_success() => Ok(response.status() == StatusCode::CREATED),
+        Ok(_) => Err(problems::owner_changed()),
         Err(problem) if problem.kind() == "id-reused" => Ok(false),
         Err(problem) => Err(problem),
     }
@@ -138,28 +152,28 @@ pub async fn schedule_as(
 /// Schedule an opening.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}", tag = "openings",
+    security(("operator" = [])),
     params(("opening" = String, Path, description = "`[a-z0-9][a-z0-9-]{0,63}`, never reused")),
     request_body = ScheduleBody,
     responses(
-        (status = 201, description = "Scheduled; the opening"),
-        (status = 200, description = "Was scheduled by the same request before"),
-        (status = 422, description = "Problem `invalid` names the field; `id-reused`")
+        (status = 201, description = "Scheduled", body = OpeningAnswer),
+        (status = 200, description = "Was scheduled by the same request before; the opening as it is now"),
+        (status = 422, description = "Problem `id-reused`: the id is another opening's")
     )
 )]
 async fn schedule(
     State(state): State<CommandState>,
     Path(opening): Path<OpeningId>,
-    headers: HeaderMap,
+    Operator(actor): Operator,
     Json(body): Json<ScheduleBody>,
 ) -> Result<Response, Problem> {
-    let actor = state.caller(&headers)?.operator(&opening)?;
     schedule_body(&state, opening, actor, body).await
 }
 
 async fn schedule_body(
     state: &CommandState,
     opening: OpeningId,
-    actor: usher_events::ids::Actor,
+    actor: Actor,
     body: ScheduleBody,
 ) -> Result<Response, Problem> {
     if body.beacon.is_some() {
@@ -196,41 +210,60 @@ async fn schedule_body(
 #[serde(deny_unknown_fields)]
 struct RescheduleBody {
     /// What people read.
+    #[serde(default, deserialize_with = "named")]
+    #[schema(value_type = String, required = false)]
     title: Option<String>,
     /// When the lobby closes; until it has closed.
-    #[serde(default, with = "rfc3339::option")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "named_time")]
+    #[schema(value_type = String, format = DateTime, required = false)]
     opens_at: Option<Timestamp>,
     /// When it starts to drain by itself; null: not by itself.
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default, deserialize_with = "named_time_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     drains_at: Option<Option<Timestamp>>,
     /// When it closes.
-    #[serde(default, with = "rfc3339::option")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "named_time")]
+    #[schema(value_type = String, format = DateTime, required = false)]
     closes_at: Option<Timestamp>,
 }
 
-/// Tells a field that is null from one that is not there.
-fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Timestamp>>, D::Error> {
+// A field that is null is told from one that is not there: what cannot be
+// null is refused, not left as it is.
+
+fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
+}
+
+fn named_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    rfc3339::deserialize(deserializer).map(Some)
+}
+
+fn named_time_or_null<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<Timestamp>>, D::Error> {
     rfc3339::option::deserialize(deserializer).map(Some)
 }
 
 /// Change title or times.
 #[utoipa::path(
     patch, path = "/v1/openings/{opening}", tag = "openings",
+    security(("operator" = [])),
     params(("opening" = String, Path), ("Idempotency-Key" = uuid::Uuid, Header)),
     request_body = RescheduleBody,
-    responses((status = 200, description = "The opening"), (status = 409, description = "Problem `lobby-closed`"))
+    responses(
+        (status = 200, description = "The opening as it is now", body = OpeningAnswer),
+        (status = 404, description = "Problem `unknown-opening`"),
+        (status = 409, description = "Problem `lobby-closed` or `wrong-state`"),
+        (status = 422, description = "Problem `id-reused`")
+    )
 )]
 async fn reschedule(
     State(state): State<CommandState>,
     Path(opening): Path<OpeningId>,
+    Operator(actor): Operator,
     IdempotencyKey(id): IdempotencyKey,
-    headers: HeaderMap,
     Json(body): Json<RescheduleBody>,
 ) -> Result<Response, Problem> {
-    let actor = state.caller(&headers)?.operator(&opening)?;
     let RescheduleBody { title, opens_at, drains_at, closes_at } = body;
     let command = Command::Reschedule { title, opens_at, drains_at, closes_at };
     answer::as_change(state.decide(opening, Some(id), actor, command).await)
@@ -239,19 +272,45 @@ async fn reschedule(
 /// Change the rules by a JSON merge patch.
 #[utoipa::path(
     patch, path = "/v1/openings/{opening}/policy", tag = "openings",
+    security(("operator" = [])),
     params(("opening" = String, Path), ("Idempotency-Key" = uuid::Uuid, Header)),
-    request_body = Object,
-    responses((status = 200, description = "The opening with its rules"), (status = 422, description = "Problem `invalid` names the field"))
+    request_body(
+        content = Object, description = "The rules that change; null brings a rule's default back",
+        example = json!({"capacity": 300, "admissions_per_minute": null})
+    ),
+    responses(
+        (status = 200, description = "The opening with its rules", body = OpeningAnswer),
+        (status = 404, description = "Problem `unknown-opening`"),
+        (status = 409, description = "Problem `wrong-state`: the opening is closed"),
+        (status = 422, description = "Problem `id-reused`")
+    )
 )]
 async fn change_policy(
     State(state): State<CommandState>,
     Path(opening): Path<OpeningId>,
+    Operator(actor): Operator,
     IdempotencyKey(id): IdempotencyKey,
-    headers: HeaderMap,
-    Json(patch): Json<serde_json::Value>,
+    Json(patch): Json<Value>,
 ) -> Result<Response, Problem> {
-    let actor = state.caller(&headers)?.operator(&opening)?;
+    check_patch(&patch)?;
     answer::as_change(state.decide(opening, Some(id), actor, Command::ChangePolicy { patch }).await)
+}
+
+/// Every field of the patch is one of a policy's and has its type; whether the
+/// values fit is the aggregate's to say.
+fn check_patch(patch: &Value) -> Result<(), Problem> {
+    let Value::Object(changes) = patch else {
+        return Err(Problem::invalid("policy", "expected an object with the rules to change"));
+    };
+    let defaults = serde_json::to_value(Policy::default()).map_err(Problem::internal)?;
+    for (field, value) in changes {
+        let value = if value.is_null() { defaults.get(field).unwrap_or(value) } else { value };
+        let alone = Map::from_iter([(field.clone(), value.clone())]);
+        if let Err(error) = serde_json::from_value::<Policy>(Value::Object(alone)) {
+            return Err(Problem::invalid(&format!("policy.{field}"), error.to_string()));
+        }
+    }
+    Ok(())
 }
 
 /// One more plan.
@@ -259,28 +318,39 @@ async fn change_policy(
 #[serde(deny_unknown_fields)]
 struct PlanBody {
     /// The hall, in pretix's seating-plan format.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Map<String, Value>, example = json!({
+        "name": "Lumen Gangnam, hall 2", "categories": [],
+        "zones": [{"name": "Floor", "position": {"x": 0, "y": 0}, "rows": [{
+            "row_number": "A", "position": {"x": 0, "y": 0}, "seats": [{"seat_guid": "A1"}]
+        }]}]
+    }))]
     seating: Seating,
     /// Kinds, blocked seats and prices.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Map<String, Value>, example = json!({"blocked": {"A1": "a pillar"}}))]
     details: SeatDetails,
 }
 
 /// Add a plan.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}/plans/{plan}", tag = "openings",
+    security(("operator" = [])),
     params(("opening" = String, Path), ("plan" = String, Path)),
     request_body = PlanBody,
-    responses((status = 201, description = "Added"), (status = 422, description = "Problem `invalid` names the path in the plan"))
+    responses(
+        (status = 201, description = "Added", body = PlanAnswer),
+        (status = 200, description = "Was added by the same request before"),
+        (status = 404, description = "Problem `unknown-opening`"),
+        (status = 409, description = "Problem `wrong-state`: the opening is closed"),
+        (status = 422, description = "Problem `id-reused`: a plan never changes")
+    )
 )]
 async fn add_plan(
     State(state): State<CommandState>,
     Path((opening, name)): Path<(OpeningId, PlanName)>,
-    headers: HeaderMap,
+    Operator(actor): Operator,
     Json(body): Json<PlanBody>,
 ) -> Result<Response, Problem> {
-    let actor = state.caller(&headers)?.operator(&opening)?;
     let plan = Box::new(Plan { seating: body.seating, details: body.details });
     state.decide(opening, None, actor, Command::AddPlan { name, plan }).await
 }
@@ -288,108 +358,22 @@ async fn add_plan(
 /// Add a showing.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}/showings/{showing}", tag = "openings",
+    security(("operator" = [])),
     params(("opening" = String, Path), ("showing" = String, Path)),
     request_body = ShowingFields,
-    responses((status = 201, description = "Added"), (status = 404, description = "Problem `unknown-plan`"))
+    responses(
+        (status = 201, description = "Added", body = ShowingAnswer),
+        (status = 200, description = "Was added by the same request before"),
+        (status = 404, description = "Problem `unknown-opening` or `unknown-plan`"),
+        (status = 409, description = "Problem `wrong-state`: the opening is closed"),
+        (status = 422, description = "Problem `id-reused`: a showing never changes")
+    )
 )]
 async fn add_showing(
     State(state): State<CommandState>,
     Path((opening, showing)): Path<(OpeningId, ShowingId)>,
-    headers: HeaderMap,
+    Operator(actor): Operator,
     Json(body): Json<ShowingFields>,
 ) -> Result<Response, Problem> {
-    let actor = state.caller(&headers)?.operator(&opening)?;
     state.decide(opening, None, actor, Command::AddShowing { showing: body.named(showing) }).await
-}
-
-macro_rules! state_change {
-    ($(#[$doc:meta])* $name:ident, $path:literal, $command:expr) => {
-        $(#[$doc])*
-        #[utoipa::path(
-            post, path = $path, tag = "openings",
-            params(("opening" = String, Path), ("Idempotency-Key" = uuid::Uuid, Header)),
-            request_body = Nothing,
-            responses((status = 200, description = "The opening"), (status = 409, description = "Problem `wrong-state`"))
-        )]
-        async fn $name(
-            State(state): State<CommandState>,
-            Path(opening): Path<OpeningId>,
-            IdempotencyKey(id): IdempotencyKey,
-            headers: HeaderMap,
-            Json(Nothing {}): Json<Nothing>,
-        ) -> Result<Response, Problem> {
-            let actor = state.caller(&headers)?.operator(&opening)?;
-            answer::as_change(state.decide(opening, Some(id), actor, $command).await)
-        }
-    };
-}
-
-state_change!(
-    /// Stop admissions.
-    pause, "/v1/openings/{opening}/pause", Command::Pause
-);
-state_change!(
-    /// Go on with admissions.
-    resume, "/v1/openings/{opening}/resume", Command::Resume
-);
-state_change!(
-    /// Take no new joins; who is in line is served.
-    drain, "/v1/openings/{opening}/drain", Command::Drain
-);
-state_change!(
-    /// Close for good; live holds may finish.
-    close, "/v1/openings/{opening}/close", Command::Close
-);
-
-/// A word to everybody.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-struct MessageBody {
-    /// What people read; null takes it away.
-    message: Option<String>,
-}
-
-/// Say something to everybody.
-#[utoipa::path(
-    put, path = "/v1/openings/{opening}/message", tag = "openings",
-    params(("opening" = String, Path)),
-    request_body = MessageBody,
-    responses((status = 200, description = "The opening with its message"))
-)]
-async fn set_message(
-    State(state): State<CommandState>,
-    Path(opening): Path<OpeningId>,
-    headers: HeaderMap,
-    Json(body): Json<MessageBody>,
-) -> Result<Response, Problem> {
-    let actor = state.caller(&headers)?.operator(&opening)?;
-    // Without a client's id each setting is a command of its own; setting
-    // what is set already changes nothing.
-    let id = Some(usher_events::ids::CommandId(uuid::Uuid::new_v4()));
-    answer::as_change(state.decide(opening, id, actor, Command::SetMessage { message: body.message }).await)
-}
-
-/// How many to admit.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-struct AdmissionBody {
-    /// 1 to 4,096.
-    count: u32,
-}
-
-/// Admit by hand, ignoring the rate, never the capacity.
-#[utoipa::path(
-    put, path = "/v1/openings/{opening}/admissions/{admission}", tag = "openings",
-    params(("opening" = String, Path), ("admission" = uuid::Uuid, Path)),
-    request_body = AdmissionBody,
-    responses((status = 201, description = "Admitted: `{admission, count, serving_number, as_of}`"), (status = 409, description = "Problem `nothing-to-admit`"))
-)]
-async fn admit(
-    State(state): State<CommandState>,
-    Path((opening, admission)): Path<(OpeningId, AdmissionId)>,
-    headers: HeaderMap,
-    Json(body): Json<AdmissionBody>,
-) -> Result<Response, Problem> {
-    let actor = state.caller(&headers)?.operator(&opening)?;
-    state.decide(opening, None, actor, Command::AdmitByHand { admission, count: body.count }).await
 }

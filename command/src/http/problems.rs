@@ -112,7 +112,6 @@ pub(super) fn owner_changed() -> Problem {
 /// The mailbox is full.
 pub(super) fn overloaded() -> Problem {
     Problem::unavailable("overloaded", "too many commands wait for this opening")
-        .retry_after(Duration::from_secs(1))
 }
 
 /// The owner does not answer.

@@ -1,7 +1,6 @@
 //! Joining, leaving, presence, entering.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use usher_events::ids::{Actor, OpeningId, Ticket};
@@ -10,6 +9,8 @@ use usher_http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::callers::Owner;
+use super::description::{EntryAnswer, PresenceAnswer, TicketAnswer};
 use super::{CommandState, answer};
 use crate::opening::Command;
 
@@ -23,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<CommandState> {
 /// A body with nothing in it: `{}` and none are both fine.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({}))]
 pub(super) struct Nothing {}
 
 /// Join the queue.
@@ -34,11 +36,10 @@ pub(super) struct Nothing {}
     params(("opening" = String, Path), ("ticket" = String, Path)),
     request_body = Nothing,
     responses(
-        (status = 201, description = "Joined: `{ticket, state, number, as_of}`; no number in the lobby"),
+        (status = 201, description = "Joined; no number yet in the lobby", body = TicketAnswer),
         (status = 200, description = "Had joined before; the ticket as it is now"),
         (status = 404, description = "Problem `unknown-opening`"),
-        (status = 409, description = "Problem `full` or `wrong-state`"),
-        (status = 503, description = "Problem `overloaded` or `outcome-unknown`: repeat")
+        (status = 409, description = "Problem `full` or `wrong-state`")
     )
 )]
 async fn join(
@@ -52,15 +53,18 @@ async fn join(
 /// Leave for good.
 #[utoipa::path(
     delete, path = "/v1/openings/{opening}/tickets/{ticket}", tag = "queue",
+    security(("visitor" = [])),
     params(("opening" = String, Path), ("ticket" = String, Path)),
-    responses((status = 200, description = "Left; the ticket as it is now"), (status = 404, description = "Problem `unknown-ticket`"))
+    responses(
+        (status = 200, description = "Left; the ticket as it is now", body = TicketAnswer),
+        (status = 404, description = "Problem `unknown-opening` or `unknown-ticket`")
+    )
 )]
 async fn leave(
     State(state): State<CommandState>,
     Path((opening, ticket)): Path<(OpeningId, Ticket)>,
-    headers: HeaderMap,
+    Owner(actor): Owner,
 ) -> Result<Response, Problem> {
-    let actor = state.caller(&headers)?.visitor_of(&ticket)?;
     answer::as_change(state.decide(opening, None, actor, Command::Leave { ticket }).await)
 }
 
@@ -70,53 +74,66 @@ async fn leave(
 /// a missed admission makes a visitor away.
 #[utoipa::path(
     post, path = "/v1/openings/{opening}/tickets/{ticket}/presence", tag = "queue",
+    security(("visitor" = [])),
     params(("opening" = String, Path), ("ticket" = String, Path)),
     request_body = Nothing,
-    responses((status = 200, description = "`{ticket, state, next_in_s, as_of}`"), (status = 410, description = "Problem `gone`"))
+    responses(
+        (status = 200, description = "Noted", body = PresenceAnswer),
+        (status = 404, description = "Problem `unknown-opening` or `unknown-ticket`"),
+        (status = 410, description = "Problem `gone`: the ticket is done, left or spent")
+    )
 )]
 async fn presence(
     State(state): State<CommandState>,
     Path((opening, ticket)): Path<(OpeningId, Ticket)>,
-    headers: HeaderMap,
+    Owner(actor): Owner,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<Response, Problem> {
-    let actor = state.caller(&headers)?.visitor_of(&ticket)?;
     answer::as_change(state.decide(opening, None, actor, Command::Return { ticket }).await)
 }
 
 /// Enter the seat window.
+///
+/// There is no pass for other sites yet: the secret itself shows that the
+/// visitor is inside.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}/tickets/{ticket}/entry", tag = "queue",
+    security(("visitor" = [])),
     params(("opening" = String, Path), ("ticket" = String, Path)),
     request_body = Nothing,
     responses(
-        (status = 201, description = "Entered: `{ticket, state, leave_by, as_of}`"),
+        (status = 201, description = "Entered", body = EntryAnswer),
         (status = 200, description = "Is inside already"),
-        (status = 403, description = "Problem `not-your-turn` with the position"),
+        (status = 403, description = "Problem `not-your-turn` with state, number, position and serving number"),
+        (status = 404, description = "Problem `unknown-opening` or `unknown-ticket`"),
+        (status = 409, description = "Problem `wrong-state`: the opening is closed"),
         (status = 410, description = "Problem `gone`: the visit is over")
     )
 )]
 async fn enter(
     State(state): State<CommandState>,
     Path((opening, ticket)): Path<(OpeningId, Ticket)>,
-    headers: HeaderMap,
+    Owner(actor): Owner,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<Response, Problem> {
-    let actor = state.caller(&headers)?.visitor_of(&ticket)?;
     state.decide(opening, None, actor, Command::Enter { ticket }).await
 }
 
 /// Leave the seat window; live holds are released.
 #[utoipa::path(
     delete, path = "/v1/openings/{opening}/tickets/{ticket}/entry", tag = "queue",
+    security(("visitor" = [])),
     params(("opening" = String, Path), ("ticket" = String, Path)),
-    responses((status = 200, description = "Left the seat window"), (status = 403, description = "Problem `not-inside`"))
+    responses(
+        (status = 200, description = "Left the seat window, now or before", body = EntryAnswer),
+        (status = 403, description = "Problem `not-inside`"),
+        (status = 404, description = "Problem `unknown-opening` or `unknown-ticket`")
+    )
 )]
 async fn leave_window(
     State(state): State<CommandState>,
     Path((opening, ticket)): Path<(OpeningId, Ticket)>,
-    headers: HeaderMap,
+    Owner(actor): Owner,
 ) -> Result<Response, Problem> {
-    let actor = state.caller(&headers)?.visitor_of(&ticket)?;
     answer::as_change(state.decide(opening, None, actor, Command::LeaveWindow { ticket }).await)
 }

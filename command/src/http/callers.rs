@@ -1,0 +1,98 @@
+//! Who sends a command. Known before its body is read, so that a stranger's
+//! body costs nothing.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use serde::Deserialize;
+use usher_events::ids::{Actor, OpeningId, Ticket};
+use usher_http::auth::Caller;
+use usher_http::body::Path;
+use usher_http::problem::Problem;
+
+use super::CommandState;
+
+#[derive(Deserialize)]
+struct InOpening {
+    opening: OpeningId,
+}
+
+async fn caller_in(parts: &mut Parts, state: &CommandState) -> Result<(Caller, OpeningId), Problem> {
+    let Path(InOpening { opening }) = Path::from_request_parts(parts, state).await?;
+    Ok((state.keys.caller(&parts.headers)?, opening))
+}
+
+/// The operator who may manage the opening in the path.
+pub(super) struct Operator(pub(super) Actor);
+
+impl FromRequestParts<CommandState> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &CommandState) -> Result<Self, Problem> {
+        let (caller, opening) = caller_in(parts, state).await?;
+        Ok(Self(caller.operator(&opening)?))
+    }
+}
+
+/// Who pays: the merchant of the opening in the path, or a visitor; whether
+/// visitors may is the policy's to say.
+pub(super) struct Payer(pub(super) Actor);
+
+impl FromRequestParts<CommandState> for Payer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &CommandState) -> Result<Self, Problem> {
+        let (caller, opening) = caller_in(parts, state).await?;
+        match caller {
+            Caller::Visitor(_) => Ok(Self(caller.visitor()?.1)),
+            _ => Ok(Self(caller.merchant(&opening)?)),
+        }
+    }
+}
+
+/// Who takes bookings back: the merchant or the operator of the opening in
+/// the path.
+pub(super) struct Seller(pub(super) Actor);
+
+impl FromRequestParts<CommandState> for Seller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &CommandState) -> Result<Self, Problem> {
+        let (caller, opening) = caller_in(parts, state).await?;
+        match caller {
+            Caller::Operator { .. } => Ok(Self(caller.operator(&opening)?)),
+            _ => Ok(Self(caller.merchant(&opening)?)),
+        }
+    }
+}
+
+/// The visitor whose secret came along.
+pub(super) struct Visitor {
+    pub(super) ticket: Ticket,
+    pub(super) actor: Actor,
+}
+
+impl FromRequestParts<CommandState> for Visitor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &CommandState) -> Result<Self, Problem> {
+        let (ticket, actor) = state.keys.caller(&parts.headers)?.visitor()?;
+        Ok(Self { ticket, actor })
+    }
+}
+
+#[derive(Deserialize)]
+struct OfTicket {
+    ticket: Ticket,
+}
+
+/// The visitor to whom the ticket in the path belongs.
+pub(super) struct Owner(pub(super) Actor);
+
+impl FromRequestParts<CommandState> for Owner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &CommandState) -> Result<Self, Problem> {
+        let Path(OfTicket { ticket }) = Path::from_request_parts(parts, state).await?;
+        Ok(Self(state.keys.caller(&parts.headers)?.visitor_of(&ticket)?))
+    }
+}

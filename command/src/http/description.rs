@@ -1,0 +1,245 @@
+//! What the OpenAPI document says beside the routes themselves: the answers'
+//! shapes, who may call, and the problems that every route may have.
+
+// These only describe: what is sent is `crate::opening::Resource`.
+#![allow(dead_code, reason = "never made; a test compares them with what is sent")]
+
+use usher_http::problem::Problem;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, Response};
+use utoipa::{PartialSchema, ToSchema};
+
+/// An opening as it is now.
+#[derive(ToSchema)]
+pub(super) struct OpeningAnswer {
+    #[schema(example = "concert-2026")]
+    opening: String,
+    /// scheduled, drawing, open, paused, draining or closed.
+    #[schema(example = "scheduled")]
+    state: String,
+    #[schema(example = "Northern Lights: the concert film")]
+    title: String,
+    #[schema(format = DateTime, example = "2026-03-01T11:00:00Z")]
+    opens_at: String,
+    /// When it starts to drain by itself.
+    #[schema(format = DateTime, required = true, example = json!(null))]
+    drains_at: Option<String>,
+    #[schema(format = DateTime, required = true, example = "2026-03-01T15:00:00Z")]
+    closes_at: Option<String>,
+    /// A word to everybody.
+    #[schema(required = true, example = json!(null))]
+    message: Option<String>,
+    /// The rules in force.
+    #[schema(example = json!({
+        "capacity": 200, "admissions_per_minute": 600, "enter_within_s": 120, "stay_for_s": 600,
+        "hold_for_s": 300, "max_extensions": 1, "max_seats": 4, "payment": "merchant",
+        "late_payment_grace_s": 600, "away_after_s": 120, "misses": 1, "max_tickets": 2_000_000
+    }))]
+    policy: serde_json::Map<String, serde_json::Value>,
+    #[schema(example = "3.1042")]
+    as_of: String,
+}
+
+/// A plan that is there now.
+#[derive(ToSchema)]
+pub(super) struct PlanAnswer {
+    #[schema(example = "gangnam-1")]
+    plan: String,
+    /// How many seats it has.
+    #[schema(example = 320)]
+    seats: u32,
+    #[schema(example = "3.1042")]
+    as_of: String,
+}
+
+/// A showing that is there now.
+#[derive(ToSchema)]
+pub(super) struct ShowingAnswer {
+    #[schema(example = "gangnam-1-1900")]
+    showing: String,
+    #[schema(example = "gangnam-1")]
+    plan: String,
+    /// How many seats it has.
+    #[schema(example = 320)]
+    seats: u32,
+    #[schema(example = "3.1042")]
+    as_of: String,
+}
+
+/// How many were admitted.
+#[derive(ToSchema)]
+pub(super) struct AdmissionAnswer {
+    admission: uuid::Uuid,
+    #[schema(example = 50)]
+    count: u32,
+    /// The greatest number admitted so far.
+    #[schema(example = 1250)]
+    serving_number: u32,
+    #[schema(example = "3.1042")]
+    as_of: String,
+}
+
+/// A ticket as it is now.
+#[derive(ToSchema)]
+pub(super) struct TicketAnswer {
+    #[schema(example = "02d449a31fbb267c8f352e9968a79e3e5fc95c1bbeaa502fd6454ebde5a4bedc")]
+    ticket: String,
+    /// lobby, waiting, away, admitted, inside, done, left or spent.
+    #[schema(example = "waiting")]
+    state: String,
+    /// The rank in line; none in the lobby.
+    #[schema(required = true, example = 1251)]
+    number: Option<u32>,
+    #[schema(example = "3.1042")]
+    as_of: String,
+}
+
+/// When to say again that the visitor is there.
+#[derive(ToSchema)]
+pub(super) struct PresenceAnswer {
+    #[schema(example = "02d449a31fbb267c8f352e9968a79e3e5fc95c1bbeaa502fd6454ebde5a4bedc")]
+    ticket: String,
+    #[schema(example = "waiting")]
+    state: String,
+    /// In how many seconds to say it again.
+    #[schema(example = 40)]
+    next_in_s: u32,
+    #[schema(example = "3.1042")]
+    as_of: String,
+}
+
+/// A visit of the seat window.
+#[derive(ToSchema)]
+pub(super) struct EntryAnswer {
+    #[schema(example = "02d449a31fbb267c8f352e9968a79e3e5fc95c1bbeaa502fd6454ebde5a4bedc")]
+    ticket: String,
+    #[schema(example = "inside")]
+    state: String,
+    /// Until when; later while a hold lasts longer. None once the visit is over.
+    #[schema(format = DateTime, required = true, example = "2026-03-01T11:20:00Z")]
+    leave_by: Option<String>,
+    #[schema(example = "3.1042")]
+    as_of: String,
+}
+
+/// A hold as it is now.
+#[derive(ToSchema)]
+pub(super) struct HoldAnswer {
+    hold: uuid::Uuid,
+    /// live, released, expired or booked.
+    #[schema(example = "live")]
+    state: String,
+    #[schema(example = "gangnam-1-1900")]
+    showing: String,
+    #[schema(example = json!(["G7", "G8"]))]
+    seats: Vec<String>,
+    #[schema(format = DateTime, example = "2026-03-01T11:15:00Z")]
+    expires_at: String,
+    /// Which extension was asked for, if one was.
+    extension: Option<uuid::Uuid>,
+    #[schema(example = "3.1042")]
+    as_of: String,
+}
+
+/// A booking as it is now.
+#[derive(ToSchema)]
+pub(super) struct BookingAnswer {
+    booking: uuid::Uuid,
+    /// booked or cancelled.
+    #[schema(example = "booked")]
+    state: String,
+    hold: uuid::Uuid,
+    #[schema(example = "gangnam-1-1900")]
+    showing: String,
+    /// Those that are still booked.
+    #[schema(example = json!(["G7", "G8"]))]
+    seats: Vec<String>,
+    #[schema(example = "payment-4711")]
+    payment_reference: String,
+    /// Whether the payment came after the hold's end.
+    late: bool,
+    #[schema(example = "3.1042")]
+    as_of: String,
+}
+
+/// The problems that routes have for what they are, not for what they do.
+const ANY: [(&str, &str); 2] = [
+    ("400", "Problem `malformed` names the parameter or what is wrong with the JSON"),
+    (
+        "503",
+        "Problem `overloaded`, `outcome-unknown`, `owner-changed` or `owner-unreachable`: repeat with the \
+         same id, not before `Retry-After`",
+    ),
+];
+const WITH_CREDENTIALS: [(&str, &str); 2] = [
+    ("401", "Problem `unauthorized`: no credentials, or unknown ones"),
+    ("403", "Problem `forbidden`: others may, these credentials may not"),
+];
+const WITH_BODY: [(&str, &str); 3] = [
+    ("413", "Problem `too-large`"),
+    ("415", "Problem `unsupported-media-type`"),
+    ("422", "Problem `invalid` names the field"),
+];
+
+/// Completes what the routes say of themselves.
+pub(super) fn complete(openapi: &mut OpenApi) {
+    let components = openapi.components.get_or_insert_with(Components::new);
+    components.schemas.insert("Problem".to_owned(), Problem::schema());
+    for (name, description) in [
+        ("visitor", "The visitor's secret: 32 random bytes as 43 characters of base64url"),
+        ("operator", "An operator's API key"),
+        ("merchant", "A merchant's API key"),
+    ] {
+        let mut http = Http::new(HttpAuthScheme::Bearer);
+        http.description = Some(description.to_owned());
+        components.security_schemes.insert(name.to_owned(), RefOr::T(SecurityScheme::Http(http)));
+    }
+    for operation in openapi.paths.paths.values_mut().flat_map(operations) {
+        add_problems(operation);
+        show_answers(operation);
+    }
+}
+
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { put, post, patch, delete, .. } = path;
+    [put, post, patch, delete].into_iter().flatten()
+}
+
+fn add_problems(operation: &mut Operation) {
+    let mut problems = ANY.to_vec();
+    if operation.security.is_some() {
+        problems.extend(WITH_CREDENTIALS);
+    }
+    if operation.request_body.is_some() {
+        problems.extend(WITH_BODY);
+    }
+    for (status, description) in problems {
+        let response = operation.responses.responses.entry(status.to_owned());
+        let response = response.or_insert_with(|| Response::new("").into());
+        let RefOr::T(Response { description: said, .. }) = response else { continue };
+        *said = if said.is_empty() { description.to_owned() } else { format!("{said}. {description}") };
+    }
+}
+
+/// Problems all look alike, and a repeat is answered like the first time.
+fn show_answers(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    let content = |response: &RefOr<Response>| match response {
+        RefOr::T(response) => response.content.clone(),
+        RefOr::Ref(_) => Default::default(),
+    };
+    let created = responses.get("201").map(content);
+    for (status, response) in responses {
+        let RefOr::T(response) = response else { continue };
+        if status.starts_with(['4', '5']) {
+            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+            response.content.insert("application/problem+json".to_owned(), problem.into());
+        } else if status == "200"
+            && response.content.is_empty()
+            && let Some(created) = &created
+        {
+            response.content.clone_from(created);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Holding seats, extending and releasing.
+
+use serde_json::json;
+
+use crate::calls::id;
+use crate::instance::Instance;
+use crate::scenes::{extend, hold, opening, release};
+
+#[tokio::test]
+async fn seats_are_held_once_and_the_same_again_answers_as_it_is_now() {
+    let instance = Instance::new().await;
+    let [a] = instance.inside(['a']).await;
+    let held = instance.send(&hold(1, &a, &["G7", "G8"])).await.expect(201);
+    assert_eq!(held["hold"], id(1).to_string());
+    assert_eq!((&held["state"], &held["seats"]), (&json!("live"), &json!(["G7", "G8"])));
+    let before = instance.records().await;
+    assert_eq!(instance.send(&hold(1, &a, &["G7", "G8"])).await.expect(200)["state"], "live");
+    assert_eq!(instance.records().await, before);
+    instance.send(&release(1, &a)).await.expect(200);
+    let repeated = instance.send(&hold(1, &a, &["G7", "G8"])).await.expect(200);
+    assert_eq!(repeated["state"], "released");
+}
+
+#[tokio::test]
+async fn a_hold_of_taken_seats_names_each_and_why_and_takes_none() {
+    let instance = Instance::new().await;
+    let [a, b] = instance.inside(['a', 'b']).await;
+    instance.send(&hold(1, &a, &["G7"])).await.expect(201);
+    let taken = instance.refused(hold(2, &b, &["G1", "G2", "G7"])).await.problem(409, "seats-taken");
+    let expected = json!([{"seat": "G1", "why": "blocked"}, {"seat": "G7", "why": "held"}]);
+    assert_eq!((&taken["showing"], &taken["seats"]), (&json!("evening"), &expected));
+    instance.send(&hold(2, &b, &["G2"])).await.expect(201);
+}
+
+#[tokio::test]
+async fn no_visitor_has_more_seats_than_the_policy_lets_them() {
+    let instance = Instance::new().await;
+    let [a] = instance.inside(['a']).await;
+    instance.send(&hold(1, &a, &["G2", "G3", "G4"])).await.expect(201);
+    let refused = instance.refused(hold(2, &a, &["G5", "G6"])).await.problem(409, "too-many-seats");
+    assert_eq!(
+        (&refused["max_seats"], &refused["held"], &refused["booked"]),
+        (&json!(4), &json!(3), &json!(0))
+    );
+}
+
+#[tokio::test]
+async fn a_hold_is_extended_once_per_extension_and_as_often_as_the_policy_lets_it() {
+    let instance = Instance::new().await;
+    let [a] = instance.inside(['a']).await;
+    let held = instance.send(&hold(1, &a, &["G7"])).await.expect(201);
+    let extended = instance.send(&extend(1, 2, &a)).await.expect(201);
+    assert!(extended["expires_at"].as_str() > held["expires_at"].as_str(), "{extended}");
+    let repeated = instance.send(&extend(1, 2, &a)).await.expect(200);
+    assert_eq!(repeated["expires_at"], extended["expires_at"]);
+    let refused = instance.refused(extend(1, 3, &a)).await.problem(409, "no-more-extensions");
+    assert_eq!(refused["max_extensions"], 1);
+}
+
+#[tokio::test]
+async fn a_hold_that_was_released_is_over_and_its_seats_are_free() {
+    let instance = Instance::new().await;
+    let [a, b] = instance.inside(['a', 'b']).await;
+    instance.send(&hold(1, &a, &["G7"])).await.expect(201);
+    assert_eq!(instance.send(&release(1, &a)).await.expect(200)["state"], "released");
+    assert_eq!(instance.send(&release(1, &a)).await.expect(200)["state"], "released");
+    instance.refused(extend(1, 2, &a)).await.problem(409, "hold-over");
+    instance.send(&hold(3, &b, &["G7"])).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_hold_is_nobody_elses_to_see_and_its_id_nobody_elses_to_use() {
+    let instance = Instance::new().await;
+    let [a, b] = instance.inside(['a', 'b']).await;
+    instance.send(&hold(1, &a, &["G7"])).await.expect(201);
+    instance.refused(hold(1, &b, &["G7"])).await.problem(409, "id-in-use");
+    instance.refused(hold(1, &b, &["G5"])).await.problem(409, "id-in-use");
+    instance.refused(release(1, &b)).await.problem(404, "unknown-hold");
+    instance.refused(extend(1, 2, &b)).await.problem(404, "unknown-hold");
+    instance.refused(hold(1, &a, &["G5"])).await.problem(422, "id-reused");
+}
+
+#[tokio::test]
+async fn an_id_that_was_refused_may_be_used_again() {
+    let instance = Instance::new().await;
+    let [a, b] = instance.inside(['a', 'b']).await;
+    instance.send(&hold(1, &a, &["G7"])).await.expect(201);
+    instance.refused(hold(2, &b, &["G7"])).await.problem(409, "seats-taken");
+    instance.send(&hold(2, &b, &["G6"])).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_closed_opening_lets_live_holds_finish_and_takes_no_new_ones() {
+    let instance = Instance::new().await;
+    let mut body = opening(-1);
+    body["policy"]["payment"] = json!("none");
+    instance.open_with(body).await;
+    let [a] = instance.let_in(['a']).await;
+    instance.send(&hold(1, &a, &["G7"])).await.expect(201);
+    let close = crate::calls::post(format!("{}/close", crate::scenes::CONCERT));
+    instance.send(&close.by(crate::calls::OPERATOR).key(5)).await.expect(200);
+    instance.refused(hold(2, &a, &["G6"])).await.problem(409, "wrong-state");
+    instance.refused(crate::scenes::join(&crate::calls::visitor('b'))).await.problem(409, "wrong-state");
+    instance.send(&crate::scenes::confirm(3, 1, "p-1").by(&a.secret)).await.expect(201);
+}

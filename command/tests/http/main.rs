@@ -1,0 +1,20 @@
+//! The HTTP of commands over real writers and a real log.
+//!
+//! Every answer is compared with what the OpenAPI document says of its route,
+//! wherever it is asked for.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod authorization;
+mod bad_input;
+mod bookings;
+mod calls;
+mod description;
+mod forwarding;
+mod holds;
+mod instance;
+mod openings;
+mod overload;
+mod problems;
+mod queue;
+mod scenes;
