@@ -1,6 +1,6 @@
 //! Places, stops and acts of projections in Postgres.
 
-use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::{Postgres, Row, Transaction};
 use std::time::Duration;
 use usher_events::log::Partition;
@@ -19,12 +19,13 @@ pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
 }
 
 /// A pool of at most `connections` to the database at `url`; connects when
-/// it is needed.
+/// it is needed. No statement takes longer than half a minute, and no
+/// transaction is left open for longer than a minute.
 pub fn pool(url: &str, connections: u32) -> Result<PgPool, sqlx::Error> {
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(5))
-        .connect_lazy(url)
+    let limits = [("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s")];
+    let options: PgConnectOptions = url.parse()?;
+    let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(5));
+    Ok(pool.connect_lazy_with(options.options(limits)))
 }
 
 pub(crate) fn away(error: sqlx::Error) -> StoreError {

@@ -85,6 +85,9 @@ fn fates() -> impl Strategy<Value = Vec<Fate>> {
     prop::collection::vec(fate, 0..4)
 }
 
+/// How a projector sees its surroundings: records at once, its store's calls.
+type Seen = (usize, Vec<Fate>);
+
 fn cases(cases: u32) -> TestRunner {
     TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
 }
@@ -126,31 +129,31 @@ fn a_projector_that_is_killed_anywhere_and_started_again_leaves_the_same_views()
 #[test]
 fn two_projectors_at_once_that_lose_calls_and_answers_leave_the_same_views() {
     let runtime = runtime();
-    let case = |(choices, sizes, fates): (Vec<Choice>, (usize, usize), (Vec<Fate>, Vec<Fate>))| {
+    let case = |(choices, first, second): (Vec<Choice>, Seen, Seen)| {
         runtime.block_on(async {
             let (redis, postgres) = (RedisCorner::new(), PostgresCorner::new().await);
             let facts = play(&choices);
-            let slow = log_of(&facts, sizes.0).await;
-            let other: Arc<dyn Log> = Arc::new(Trickle { log: Arc::clone(&slow), at_once: sizes.1 });
-            let ours = stores(&redis, &postgres, &fates.0);
-            let theirs = stores(&redis, &postgres, &fates.1);
-            let first = start(&slow, ours.clone(), &Arc::default());
-            let second = start(&other, theirs.clone(), &Arc::default());
+            let slow = log_of(&facts, first.0).await;
+            let other: Arc<dyn Log> = Arc::new(Trickle { log: Arc::clone(&slow), at_once: second.0 });
+            let ours = stores(&redis, &postgres, &first.1);
+            let theirs = stores(&redis, &postgres, &second.1);
+            let ours_at_work = start(&slow, ours.clone(), &Arc::default());
+            let theirs_at_work = start(&other, theirs.clone(), &Arc::default());
             caught_up(&slow, &ours).await;
-            first.stop().await;
-            second.stop().await;
+            ours_at_work.stop().await;
+            theirs_at_work.stop().await;
             Undisturbed::of(&facts).await.check(&redis, &postgres).await;
             postgres.remove().await;
         });
         Ok(())
     };
-    let strategy = (choices(), (1usize..30, 1usize..30), (fates(), fates()));
+    let strategy = (choices(), (1usize..30, fates()), (1usize..30, fates()));
     cases(12).run(&strategy, case).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_in_memory_are_rebuilt_from_the_log_and_say_when_they_have_it() {
-    let (facts, _) = crate::each_event::every_event();
+    let (facts, _) = crate::every_event::every_event();
     let log = log_of(&facts, 4).await;
     let (queues, bookings) = (MemoryQueues::new(1), MemoryBookings::new(1));
     let stores: Vec<Arc<dyn Store>> = vec![Arc::new(queues.clone()), Arc::new(bookings.clone())];
@@ -165,7 +168,7 @@ async fn views_in_memory_are_rebuilt_from_the_log_and_say_when_they_have_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_is_announced_when_the_view_has_it() {
-    let (facts, _) = crate::each_event::every_event();
+    let (facts, _) = crate::every_event::every_event();
     let disk = Arc::new(Disk::new());
     let log: Arc<dyn Log> = disk.clone();
     let queues = MemoryQueues::new(1);
@@ -176,7 +179,7 @@ async fn a_change_is_announced_when_the_view_has_it() {
     let projections = usher_projector::projection::Projections::start(&log, 1, stores, &letters, &announcer);
     disk.append(&records(&facts)).await;
     let changed = notices.recv().await.unwrap();
-    assert_eq!(changed.openings, [crate::each_event::opening()]);
+    assert_eq!(changed.openings, [crate::told::opening()]);
     assert!(queues.position(PARTITION).await.unwrap() >= changed.position);
     projections.stop().await;
 }

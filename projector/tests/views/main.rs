@@ -7,11 +7,14 @@
 
 mod answers;
 mod disturbed;
-mod each_event;
+mod every_event;
 mod history;
 mod lost;
 mod play;
 mod poison;
+mod queue_events;
 mod same_answers;
+mod seat_events;
 mod servers;
 mod stage;
+mod told;

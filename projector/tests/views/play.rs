@@ -38,6 +38,9 @@ struct World {
     now: Timestamp,
     ids: u128,
     facts: Vec<Fact>,
+    /// By opening.
+    holds: Vec<(usize, HoldId, Ticket)>,
+    bookings: Vec<(usize, BookingId)>,
 }
 
 pub(crate) fn visitor(number: u32) -> Ticket {
@@ -93,7 +96,8 @@ pub(crate) fn schedule() -> Schedule {
 impl World {
     fn new(names: [&str; 2]) -> Self {
         let openings = names.map(|name| (OpeningId::new(name).unwrap(), Opening::default()));
-        let mut world = Self { openings, now: START, ids: 0, facts: Vec::new() };
+        let mut world =
+            Self { openings, now: START, ids: 0, facts: Vec::new(), holds: Vec::new(), bookings: Vec::new() };
         world.command(0, Actor::Operator("op".into()), Command::Schedule(Box::new(schedule())));
         world
     }
@@ -102,27 +106,34 @@ impl World {
         self.now = self.now.plus_s(u32::from(seconds % 6));
         self.timers();
         let at = usize::from(which >= 200);
-        let ticket = visitor(u32::from(who % 24));
-        let small = u128::from(which % 12);
-        let by_visitor = Actor::Visitor(ticket);
-        let (hold, seats) = (HoldId(Uuid::from_u128(0x1000 + small)), self.seats(which));
-        let command = match what % 32 {
-            0..=7 => Command::Join { ticket },
-            8 => Command::Leave { ticket },
-            9 => Command::Return { ticket },
-            10..=13 => Command::Enter { ticket },
-            14 => Command::LeaveWindow { ticket },
-            15 => Command::AdmitByHand { admission: AdmissionId(self.id()), count: 2 },
-            16..=19 => {
-                let showing = ShowingId::new(if which % 2 == 0 { "evening" } else { "matinee" }).unwrap();
-                Command::Hold { hold, ticket, showing, seats }
+        let anyone = visitor(u32::from(who % 24));
+        let someone = |world: &Self, state| world.someone(at, who, state).unwrap_or(anyone);
+        let (ticket, command) = match what % 32 {
+            0..=7 => (anyone, Command::Join { ticket: anyone }),
+            8 => (anyone, Command::Leave { ticket: anyone }),
+            9 => {
+                let ticket = someone(self, TicketState::Away);
+                (ticket, Command::Return { ticket })
             }
-            20 => Command::Extend { hold, ticket, extension: ExtensionId(self.id()) },
-            21 => Command::Release { hold, ticket },
-            22 | 23 => return self.confirm(at, hold, small),
-            24 => Command::Cancel { booking: BookingId(Uuid::from_u128(0x3000 + small)) },
-            25 => return self.fall_silent(at, ticket),
-            26 => return self.move_place(at, ticket),
+            10..=13 => {
+                let ticket = someone(self, TicketState::Admitted);
+                (ticket, Command::Enter { ticket })
+            }
+            14 if which % 3 == 0 => {
+                let ticket = someone(self, TicketState::Inside);
+                (ticket, Command::LeaveWindow { ticket })
+            }
+            14 | 15 => (anyone, Command::AdmitByHand { admission: AdmissionId(self.id()), count: 2 }),
+            16..=19 => {
+                let ticket = someone(self, TicketState::Inside);
+                let showing = if which % 2 == 0 { "evening" } else { "matinee" };
+                let (showing, seats) = (ShowingId::new(showing).unwrap(), self.seats(which));
+                (ticket, Command::Hold { hold: HoldId(self.id()), ticket, showing, seats })
+            }
+            20..=23 => return self.go_on_with_a_hold(what, who, which),
+            24 => return self.cancel(who),
+            25 => return self.fall_silent(at, anyone),
+            26 => return self.move_place(at, anyone),
             27 => {
                 self.now = self.now.plus_s(u32::from(which));
                 return self.timers();
@@ -131,11 +142,43 @@ impl World {
                 self.facts.push(Fact::Claimed(self.now));
                 return self.openings.iter_mut().for_each(|(_, opening)| opening.claimed(self.now));
             }
-            29 => return self.void(at, ticket),
+            29 => return self.void(at, anyone),
             _ => return self.operate(at, who, which),
         };
-        self.command(at, by_visitor, command);
+        self.command(at, Actor::Visitor(ticket), command);
         self.timers();
+    }
+
+    /// A visitor in `state`, if one is.
+    fn someone(&self, at: usize, who: u8, state: TicketState) -> Option<Ticket> {
+        let queue = self.openings[at].1.queue();
+        let all = (0..24).map(|i| visitor((u32::from(who) + i) % 24));
+        all.into_iter().find(|ticket| queue.ticket(ticket).is_some_and(|(found, _)| found == state))
+    }
+
+    fn go_on_with_a_hold(&mut self, what: u8, who: u8, which: u8) {
+        let Some((at, hold, ticket)) = self.holds.iter().rev().nth(usize::from(who % 4)).copied() else {
+            return;
+        };
+        let (actor, command) = match what % 32 {
+            20 => {
+                let extension = ExtensionId(self.id());
+                (Actor::Visitor(ticket), Command::Extend { hold, ticket, extension })
+            }
+            21 => (Actor::Visitor(ticket), Command::Release { hold, ticket }),
+            _ => {
+                let payment_reference = PaymentReference::new(&format!("pay-{}", which % 2)).unwrap();
+                let booking = BookingId(self.id());
+                (Actor::Merchant("shop".into()), Command::Confirm { booking, hold, payment_reference })
+            }
+        };
+        self.command(at, actor, command);
+    }
+
+    fn cancel(&mut self, who: u8) {
+        if let Some((at, booking)) = self.bookings.iter().rev().nth(usize::from(who % 3)).copied() {
+            self.command(at, Actor::Merchant("shop".into()), Command::Cancel { booking });
+        }
     }
 
     fn seats(&self, which: u8) -> Vec<SeatId> {
@@ -146,16 +189,6 @@ impl World {
     fn id(&mut self) -> Uuid {
         self.ids += 1;
         Uuid::from_u128(self.ids << 64)
-    }
-
-    fn confirm(&mut self, at: usize, hold: HoldId, small: u128) {
-        let payment_reference = PaymentReference::new(&format!("pay-{}", small % 5)).unwrap();
-        let booking = BookingId(Uuid::from_u128(0x3000 + small));
-        self.command(
-            at,
-            Actor::Merchant("shop".into()),
-            Command::Confirm { booking, hold, payment_reference },
-        );
     }
 
     fn operate(&mut self, at: usize, who: u8, which: u8) {
@@ -175,8 +208,8 @@ impl World {
             6 => Command::SetMessage { message: None },
             7 => Command::Pause,
             8 | 9 => Command::Resume,
-            10 if which > 240 => Command::Drain,
-            11 if which > 250 => Command::Close,
+            10 if which > 160 => Command::Drain,
+            11 if which > 180 => Command::Close,
             _ => Command::Schedule(Box::new(schedule())),
         };
         self.command(at, Actor::Operator("op".into()), command);
@@ -228,6 +261,11 @@ impl World {
     }
 
     fn fold(&mut self, at: usize, command_id: CommandId, digest: Hash, event: Event) {
+        match &event {
+            Event::SeatsHeld(held) => self.holds.push((at, held.hold, held.ticket)),
+            Event::BookingConfirmed(booked) => self.bookings.push((at, booked.booking)),
+            _ => {}
+        }
         let (name, opening) = &mut self.openings[at];
         self.facts.push(Fact::Happened(name.clone(), event.clone()));
         opening.fold(&Decided { command_id, digest, event, order: None });

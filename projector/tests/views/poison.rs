@@ -16,10 +16,11 @@ use usher_projector::store::{Store, StoreError};
 use uuid::Uuid;
 
 use crate::answers::{Questions, assert_same};
-use crate::each_event::{every_event, opening};
+use crate::every_event::every_event;
 use crate::history::{Fact, PARTITION, batches, records};
 use crate::servers::{PostgresCorner, RedisCorner};
 use crate::stage::{Disk, Kept, Trickle, caught_up, start, until};
+use crate::told::opening;
 
 /// Where the poison stands among the facts, and so in the log.
 const AT: usize = 20;

@@ -25,6 +25,9 @@ const SCAN_CHUNK: usize = 4_000;
 /// Tickets of a list that are written or read at once.
 const LIST_CHUNK: usize = 32_768;
 
+/// A ticket with its entry.
+type Scanned = (Vec<u8>, Vec<u8>);
+
 /// Ends a large change early: another position is stored.
 enum Early {
     Stored(Offset),
@@ -175,7 +178,7 @@ impl RedisQueues {
         loop {
             let mut scan = ::redis::cmd("HSCAN");
             scan.arg(&keys.tickets).arg(cursor).arg("COUNT").arg(SCAN_CHUNK);
-            let (next, found): (u64, Vec<(Vec<u8>, Vec<u8>)>) =
+            let (next, found): (u64, Vec<Scanned>) =
                 scan.query_async(&mut self.connection.clone()).await.map_err(away)?;
             for (ticket, entry) in found {
                 let ticket = ticket.try_into().map_err(|_| broken("a ticket has not 32 bytes"))?;
