@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -129,6 +129,21 @@ async fn a_command_is_passed_on_at_most_once() {
 }
 
 #[tokio::test]
+async fn a_claim_with_a_wrong_address_sends_nobody_in_circles() {
+    let log = SimulatedLog::new(PARTITIONS);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let other = at(&log, 1, &address, TIMEOUT);
+    let served = usher_http::server::serve(listener, other.router.clone(), std::future::pending());
+    tokio::spawn(served);
+    // The owner says that it answers where the other one does.
+    let owner = at(&log, 0, &address, TIMEOUT);
+    owner.own_everything().await;
+    other.sees_another_owner().await;
+    other.refused(join(&visitor('a'))).await.problem(503, "owner-changed");
+}
+
+#[tokio::test]
 async fn a_command_that_waited_for_a_writer_goes_to_whoever_takes_the_partition_over() {
     let log = SimulatedLog::new(PARTITIONS);
     let owner = serve(&log, 0).await;
@@ -211,7 +226,10 @@ async fn asked_of_a_bad_owner(closes: bool) {
     let other = at(&log, 1, "http://127.0.0.1:1", Duration::from_millis(300));
     owner.own_everything().await;
     other.sees_another_owner().await;
+    let asked = Instant::now();
     let answer = other.refused(join(&visitor('a'))).await;
+    // Long before the connection itself is given up.
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
     assert!(answer.headers.contains_key("retry-after"));
     answer.problem(503, "outcome-unknown");
     assert_eq!(connections.load(Ordering::SeqCst), 1, "it is never sent again");
