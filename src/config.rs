@@ -192,6 +192,7 @@ impl Config {
 mod tests {
     use super::*;
 
+    #[allow(clippy::result_large_err, reason = "the error is figment's")]
     fn load_with(variables: &[(&str, &str)]) -> Result<Config, String> {
         let mut loaded = Err(String::new());
         figment::Jail::expect_with(|jail| {

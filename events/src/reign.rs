@@ -173,7 +173,7 @@ impl Reign {
     }
 
     /// The stamp of the next record; none unless serving.
-    pub fn next(&mut self) -> Option<Stamp> {
+    pub fn next_stamp(&mut self) -> Option<Stamp> {
         if self.phase != Phase::Serving {
             return None;
         }
@@ -225,10 +225,16 @@ mod tests {
         reign
     }
 
+    fn stamp(reign: &mut Reign, count: u64) {
+        for n in 1..=count {
+            assert_eq!(reign.next_stamp(), Some(Stamp { tenure: 7, n }));
+        }
+    }
+
     #[test]
     fn a_record_is_confirmed_only_with_every_earlier_one() {
         let mut reign = serving(10);
-        (reign.next(), reign.next(), reign.next());
+        stamp(&mut reign, 3);
         assert_eq!(reign.reported(7, 2, Ok(12)), Progress::Confirmed { through: 0 });
         assert_eq!(reign.reported(7, 1, Ok(11)), Progress::Confirmed { through: 2 });
         assert_eq!(reign.reported(7, 3, Ok(13)), Progress::Confirmed { through: 3 });
@@ -237,10 +243,10 @@ mod tests {
     #[test]
     fn a_success_out_of_its_place_ends_the_tenure() {
         let mut reign = serving(10);
-        (reign.next(), reign.next());
+        stamp(&mut reign, 2);
         assert_eq!(reign.reported(7, 1, Ok(0)), Progress::Over);
         assert_eq!(reign.reported(7, 2, Ok(12)), Progress::Ignored, "nothing counts after the end");
-        assert_eq!(reign.next(), None);
+        assert_eq!(reign.next_stamp(), None);
     }
 
     #[test]
@@ -258,7 +264,7 @@ mod tests {
         reign.claim(7);
         reign.reported(7, 0, Ok(10));
         assert!(!reign.folded(10, &Cursor::default(), None));
-        assert_eq!(reign.next(), None);
+        assert_eq!(reign.next_stamp(), None);
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl Writer {
         let start = Instant::now();
         while !done(self) {
             assert!(start.elapsed() < 2 * PATIENCE, "this takes too long");
-            let stamps: Vec<_> = (0..BURST).map_while(|_| self.reign.next()).collect();
+            let stamps: Vec<_> = (0..BURST).map_while(|_| self.reign.next_stamp()).collect();
             let burst = stamps.into_iter().map(|stamp| record(stamp.tenure, stamp.n)).collect();
             self.log.append(0, burst, &self.reports.sink);
             tokio::time::sleep(BEAT).await;

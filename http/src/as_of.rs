@@ -30,6 +30,25 @@ impl AsOf {
     pub fn positions(&self) -> &[(Partition, Offset)] {
         &self.0
     }
+
+    /// The position of `partition`; 0, which every view has, where none is named.
+    pub fn position(&self, partition: Partition) -> Offset {
+        let of_partition = self.0.iter().filter(|(of, _)| *of == partition);
+        of_partition.map(|(_, position)| *position).max().unwrap_or(0)
+    }
+
+    /// Whether what is at `position` in `partition` has been seen: everything
+    /// before it.
+    pub fn covers(&self, partition: Partition, position: Offset) -> bool {
+        self.position(partition) >= position
+    }
+}
+
+/// A plain decimal number: no sign, no leading zero, so that a token has one
+/// way to be written.
+fn number<N: FromStr>(text: &str) -> Result<N, NotAnAsOf> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
+    if plain { text.parse().map_err(|_| NotAnAsOf) } else { Err(NotAnAsOf) }
 }
 
 impl fmt::Display for AsOf {
@@ -53,8 +72,7 @@ impl FromStr for AsOf {
     fn from_str(text: &str) -> Result<Self, NotAnAsOf> {
         let pair = |part: &str| {
             let (partition, position) = part.split_once('.').ok_or(NotAnAsOf)?;
-            let partition = partition.parse().map_err(|_| NotAnAsOf)?;
-            Ok((partition, position.parse().map_err(|_| NotAnAsOf)?))
+            Ok((number(partition)?, number(position)?))
         };
         let positions: Vec<_> =
             text.split('_').take(MAX_POSITIONS + 1).map(pair).collect::<Result<_, _>>()?;
@@ -89,10 +107,26 @@ mod tests {
         }
 
         #[test]
-        fn garbage_is_refused(text in "[a-z.0-9_]{0,20}") {
+        fn a_text_is_refused_or_is_the_one_way_to_write_it(text in "[-+a.0-9_ ]{0,20}") {
             if let Ok(as_of) = text.parse::<AsOf>() {
-                prop_assert!(!as_of.positions().is_empty());
+                prop_assert_eq!(as_of.to_string(), text);
             }
         }
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        for text in ["", "3", "3.", ".4", "3.4_", "+3.4", "3.-4", "03.4", "3.4 ", "4294967296.1", "a.b"] {
+            assert_eq!(text.parse::<AsOf>(), Err(NotAnAsOf), "{text}");
+        }
+        assert!(vec!["1.1"; MAX_POSITIONS].join("_").parse::<AsOf>().is_ok());
+        assert!(vec!["1.1"; MAX_POSITIONS + 1].join("_").parse::<AsOf>().is_err());
+    }
+
+    #[test]
+    fn it_covers_what_is_before_its_position_in_the_same_partition() {
+        let as_of: AsOf = "3.1042_7.12".parse().unwrap();
+        assert!(as_of.covers(3, 1042) && !as_of.covers(3, 1043));
+        assert!(as_of.covers(7, 12) && as_of.covers(1, 0) && !as_of.covers(1, 1));
     }
 }

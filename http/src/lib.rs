@@ -6,5 +6,6 @@
 pub mod as_of;
 pub mod auth;
 pub mod body;
+mod operations;
 pub mod problem;
 pub mod server;

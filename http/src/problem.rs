@@ -7,26 +7,48 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tracing::error;
 
 /// What every problem's `type` begins with; its stable kind follows.
 pub const TYPE_PREFIX: &str = "urn:usher:problem:";
 
 /// A problem document: a stable `type`, and the facts that a program needs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(example = json!({
+    "type": "urn:usher:problem:not-found",
+    "title": "There is no such resource",
+    "status": 404,
+    "detail": "there is no such ticket, as of this answer",
+    "as_of": "3.1042"
+}))]
 pub struct Problem {
+    /// `urn:usher:problem:` and the stable kind.
     #[serde(rename = "type", serialize_with = "as_urn")]
+    #[schema(value_type = String)]
     kind: &'static str,
+    /// What the kind means.
     title: &'static str,
+    /// The HTTP status.
     #[serde(serialize_with = "as_number")]
+    #[schema(value_type = u16)]
     status: StatusCode,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    detail: String,
+    /// What happened this time.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    #[schema(required = false)]
+    detail: Box<str>,
+    /// When to try again, in seconds; the same as the `Retry-After` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_s: Option<u64>,
+    /// What a program needs to know, by kind.
     #[serde(flatten)]
+    #[schema(value_type = Object)]
     facts: Map<String, Value>,
+    #[serde(skip)]
+    fault: Option<Fault>,
 }
+
+/// A fault of ours, on its way to the log: never part of what is sent.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fault(pub(crate) Box<str>);
 
 fn as_urn<S: serde::Serializer>(kind: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{TYPE_PREFIX}{kind}"))
@@ -39,13 +61,21 @@ fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result
 impl Problem {
     /// A problem of a stable `kind`, e.g. `seats-taken`.
     pub fn new(status: StatusCode, kind: &'static str, title: &'static str) -> Self {
-        Self { kind, title, status, detail: String::new(), retry_after_s: None, facts: Map::new() }
+        Self {
+            kind,
+            title,
+            status,
+            detail: Box::default(),
+            retry_after_s: None,
+            facts: Map::new(),
+            fault: None,
+        }
     }
 
     /// Says more about this occurrence.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = detail.into();
+        self.detail = detail.into().into();
         self
     }
 
@@ -112,13 +142,14 @@ impl Problem {
 
     /// 500: a fault of ours; `detail` goes to the log, not to the caller.
     pub fn internal(detail: impl std::fmt::Display) -> Self {
-        error!(%detail, "a request failed for a fault of ours");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault of ours")
+        let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault of ours");
+        Self { fault: Some(Fault(detail.to_string().into())), ..problem }
     }
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response<Body> {
+    fn into_response(mut self) -> Response<Body> {
+        let fault = self.fault.take();
         metrics::counter!("usher_problems_total", "type" => self.kind).increment(1);
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
@@ -131,6 +162,10 @@ impl IntoResponse for Problem {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        // Logged once, at the boundary, where the request is known.
+        if let Some(fault) = fault {
+            response.extensions_mut().insert(fault);
         }
         response
     }
@@ -157,6 +192,23 @@ mod tests {
           ]
         }
         "#);
+    }
+
+    #[test]
+    fn a_fault_of_ours_is_kept_for_the_log_and_leaks_nothing() {
+        let response = Problem::internal("the password is 1234").into_response();
+        assert_eq!(response.extensions().get(), Some(&Fault("the password is 1234".into())));
+        let sent = serde_json::to_string(&Problem::internal("the password is 1234")).unwrap();
+        assert!(!sent.contains("1234"), "{sent}");
+    }
+
+    #[test]
+    fn who_is_not_known_is_told_how_to_say_it_and_who_comes_too_early_when_to_come() {
+        let unauthorized = Problem::unauthorized("").into_response();
+        assert_eq!(unauthorized.headers()[header::WWW_AUTHENTICATE], "Bearer");
+        let unavailable = Problem::unavailable("x", "").retry_after(Duration::ZERO).into_response();
+        assert_eq!(unavailable.headers()[header::RETRY_AFTER], "1");
+        assert_eq!(unavailable.headers()[header::CONTENT_TYPE], "application/problem+json");
     }
 
     #[test]

@@ -1,101 +1,37 @@
-//! The routes for operators, the layers around all routes, and serving.
+//! The layers around all routes, and serving.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::future::Future;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use metrics_exporter_prometheus::PrometheusHandle;
-use serde::Serialize;
+use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
-use tracing::debug;
+use tracing::{debug, error};
 
-use crate::problem::Problem;
+pub use crate::operations::{Operations, Readiness, operations};
+use crate::problem::{Fault, Problem};
 
-/// The parts of this process that must be well before it is ready.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness {
-    parts: Arc<RwLock<BTreeMap<&'static str, Result<(), String>>>>,
-}
-
-#[derive(Serialize)]
-struct Ready {
-    ready: bool,
-    /// Each part, with what is wrong with it, or null.
-    parts: BTreeMap<&'static str, Option<String>>,
-}
-
-impl Readiness {
-    /// Says how `part` is.
-    pub fn set(&self, part: &'static str, state: Result<(), String>) {
-        self.parts.write().unwrap_or_else(PoisonError::into_inner).insert(part, state);
-    }
-
-    fn look(&self) -> Ready {
-        let parts = self.parts.read().unwrap_or_else(PoisonError::into_inner);
-        let parts: BTreeMap<_, _> = parts.iter().map(|(part, state)| (*part, state.clone().err())).collect();
-        Ready { ready: parts.values().all(Option::is_none), parts }
-    }
-}
-
-/// What the routes for operators need.
-#[derive(Clone)]
-pub struct Operations {
-    /// The parts that must be well.
-    pub readiness: Readiness,
-    /// The metrics.
-    pub metrics: PrometheusHandle,
-    /// The OpenAPI document, as JSON.
-    pub openapi: Arc<str>,
-}
-
-/// `/health/live`, `/health/ready`, `/metrics`, `/openapi.json`, `/docs`.
-pub fn operations(state: Operations) -> Router {
-    Router::new()
-        .route("/health/live", get(|| async { Json(serde_json::json!({"live": true})) }))
-        .route("/health/ready", get(ready))
-        .route("/metrics", get(|State(state): State<Operations>| async move { state.metrics.render() }))
-        .route("/openapi.json", get(openapi))
-        .route("/docs", get(|| async { Html(include_str!("docs.html")) }))
-        .route("/docs.js", get(docs_script))
-        .with_state(state)
-}
-
-async fn ready(State(state): State<Operations>) -> Response {
-    let ready = state.readiness.look();
-    let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(ready)).into_response()
-}
-
-async fn openapi(State(state): State<Operations>) -> Response {
-    let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json)], state.openapi.to_string()).into_response()
-}
-
-async fn docs_script() -> Response {
-    let script = HeaderValue::from_static("text/javascript; charset=utf-8");
-    ([(header::CONTENT_TYPE, script)], include_str!("docs.js")).into_response()
-}
+/// Which request it is, in the log of every instance that it passes.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest request id that is taken from a caller, in bytes.
+const MAX_REQUEST_ID: usize = 64;
 
 /// Limits on every request.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// The largest body, in bytes.
     pub body_bytes: usize,
-    /// The longest that an answer may take.
+    /// The longest that an answer may take, up to its head.
     pub timeout: Duration,
 }
 
-/// Puts the layers around all routes: body limit, timeout, measurements, and
-/// problems instead of bare errors.
+/// Puts the layers around all routes: body limit, timeout, request ids,
+/// measurements, and problems instead of bare errors.
 pub fn layered(router: Router, limits: Limits) -> Router {
     router
         .fallback(|| async { Problem::not_found("there is no such route") })
@@ -107,25 +43,81 @@ pub fn layered(router: Router, limits: Limits) -> Router {
             )
         })
         .layer(DefaultBodyLimit::max(limits.body_bytes))
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            Problem::internal("a handler panicked").into_response()
-        }))
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, limits.timeout))
-        .layer(axum::middleware::from_fn(measure))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(axum::middleware::from_fn_with_state(limits, bounded))
 }
 
-/// Counts and times each request by its route.
-async fn measure(request: Request<Body>, next: Next) -> Response {
+fn panicked(payload: Box<dyn std::any::Any + Send>) -> Response {
+    let text = payload.downcast_ref::<&str>().map(|text| Cow::Borrowed(*text));
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(|text| Cow::Borrowed(text.as_str())));
+    let text = text.unwrap_or(Cow::Borrowed("something that is no text"));
+    Problem::internal(format_args!("a handler panicked: {text}")).into_response()
+}
+
+/// Bounds, counts and times each request by its route, and logs each fault of
+/// ours once.
+async fn bounded(State(limits): State<Limits>, mut request: Request<Body>, next: Next) -> Response {
     let start = Instant::now();
+    let id = request_id(request.headers_mut());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
-    let response = next.run(request).await;
+    let method = method_name(request.method());
+    let mut response = match tokio::time::timeout(limits.timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => timed_out(limits.timeout).into_response(),
+    };
     let took = start.elapsed();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    let labels = [("route", route.to_owned()), ("status", response.status().as_str().to_owned())];
+    let status = response.status();
+    let labels = [
+        ("method", Cow::Borrowed(method)),
+        ("route", Cow::Owned(route.to_owned())),
+        ("status", Cow::Owned(status.as_str().to_owned())),
+    ];
     metrics::histogram!("usher_http_request_seconds", &labels).record(took.as_secs_f64());
-    debug!(%method, route, status = response.status().as_u16(), took_us = took.as_micros(), "answered");
+    let id_text = id.to_str().unwrap_or_default();
+    if let Some(Fault(detail)) = response.extensions_mut().remove() {
+        error!(request = id_text, method, route, detail, "a request failed for a fault of ours");
+    }
+    let (status, took_us) = (status.as_u16(), took.as_micros());
+    debug!(request = id_text, method, route, status, took_us, "answered");
+    response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// The outcome is not known: what was asked may still happen.
+fn timed_out(after: Duration) -> Problem {
+    Problem::unavailable("timed-out", "no answer in time; ask again, and repeat a command with its id")
+        .with("timeout_s", after.as_secs())
+}
+
+/// The caller's request id, if it is a plain short one, or a new one; noted in
+/// the request, so that it goes along when the request is forwarded.
+fn request_id(headers: &mut HeaderMap) -> HeaderValue {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let given = headers
+        .get(REQUEST_ID)
+        .filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.as_bytes().iter().all(plain));
+    if let Some(id) = given {
+        return id.clone();
+    }
+    let id = HeaderValue::from_str(&format!("{:016x}", rand::random::<u64>()))
+        .unwrap_or(HeaderValue::from_static("none"));
+    headers.insert(REQUEST_ID, id.clone());
+    id
+}
+
+/// A stranger chooses the method: what is counted stays bounded.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }
 
 /// Serves `router` until `stop` is done, then finishes what is under way.
@@ -139,4 +131,140 @@ pub async fn serve(
     // Small answers go out at once.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     axum::serve(listener, router).with_graceful_shutdown(stop).await
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header;
+    use axum::routing::{get, post};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { body_bytes: 8, timeout: Duration::from_secs(30) };
+
+    fn router() -> Router {
+        let never = || async { std::future::pending::<()>().await };
+        #[allow(clippy::unused_async, reason = "a handler")]
+        async fn panicking() -> &'static str {
+            panic!("the password is 1234")
+        }
+        let router = Router::new()
+            .route("/things/{thing}", get(|| async { "a thing" }))
+            .route(
+                "/echo",
+                post(|body: crate::body::Json<serde_json::Value>| async move { body.0.to_string() }),
+            )
+            .route("/never", get(never))
+            .route("/panics", get(panicking));
+        layered(router, LIMITS)
+    }
+
+    async fn send(request: Request<Body>) -> Response {
+        router().oneshot(request).await.unwrap()
+    }
+
+    async fn get_at(uri: &str) -> Response {
+        send(Request::get(uri).body(Body::empty()).unwrap()).await
+    }
+
+    async fn problem(response: Response) -> serde_json::Value {
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_unknown_route_and_a_wrong_method_are_problems() {
+        assert_eq!(problem(get_at("/nowhere").await).await["status"], 404);
+        let response = send(Request::delete("/things/1").body(Body::empty()).unwrap()).await;
+        assert_eq!(response.headers()[header::ALLOW], "GET,HEAD");
+        assert_eq!(problem(response).await["type"], "urn:usher:problem:method-not-allowed");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_leaks_nothing() {
+        let problem = problem(get_at("/panics").await).await;
+        assert_eq!(problem["status"], 500);
+        assert!(!problem.to_string().contains("1234"), "{problem}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_too_long_is_told_to_come_again() {
+        let response = get_at("/never").await;
+        assert!(response.headers().contains_key(header::RETRY_AFTER));
+        assert_eq!(problem(response).await["type"], "urn:usher:problem:timed-out");
+    }
+
+    #[tokio::test]
+    async fn a_body_beyond_the_limit_is_413() {
+        let request = Request::post("/echo").header(header::CONTENT_TYPE, "application/json");
+        let response = send(request.body(Body::from("[1, 2, 3, 4, 5]")).unwrap()).await;
+        assert_eq!(problem(response).await["status"], 413);
+    }
+
+    #[tokio::test]
+    async fn every_answer_names_its_request_by_the_callers_id_or_a_new_one() {
+        let answer = |id: &'static str| async move {
+            let request = Request::get("/things/1").header(REQUEST_ID, id);
+            send(request.body(Body::empty()).unwrap()).await.headers()[REQUEST_ID].clone()
+        };
+        assert_eq!(answer("a-1_B.2").await, "a-1_B.2");
+        assert_ne!(answer("not a plain one").await, "not a plain one");
+        assert_eq!(get_at("/nowhere").await.headers()[REQUEST_ID].len(), 16);
+    }
+
+    #[test]
+    fn requests_are_counted_by_route_and_never_by_what_strangers_write() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        metrics::with_local_recorder(&recorder, || {
+            runtime.block_on(async {
+                get_at("/things/secret-1").await;
+                get_at("/secret-2").await;
+                send(Request::builder().method("SECRET3").uri("/things/1").body(Body::empty()).unwrap())
+                    .await;
+            });
+        });
+        let metrics = handle.render();
+        assert!(metrics.contains(r#"method="GET",route="/things/{thing}",status="200""#), "{metrics}");
+        assert!(metrics.contains(r#"method="other",route="/things/{thing}",status="405""#), "{metrics}");
+        assert!(metrics.contains(r#"method="GET",route="none",status="404""#), "{metrics}");
+        assert!(!metrics.to_lowercase().contains("secret"), "{metrics}");
+    }
+
+    #[tokio::test]
+    async fn a_request_under_way_is_finished_before_the_server_ends() {
+        let (entered, go) = (
+            std::sync::Arc::new(tokio::sync::Notify::new()),
+            std::sync::Arc::new(tokio::sync::Notify::new()),
+        );
+        let (told, wait) = (entered.clone(), go.clone());
+        let handler = move || async move {
+            told.notify_one();
+            wait.notified().await;
+            "finished"
+        };
+        let router = layered(Router::new().route("/", get(handler)), LIMITS);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = std::sync::Arc::new(tokio::sync::Notify::new());
+        let stopped = stop.clone();
+        let server = tokio::spawn(serve(listener, router, async move { stopped.notified().await }));
+        let asked = tokio::spawn(async move {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        });
+        entered.notified().await;
+        stop.notify_one();
+        go.notify_one();
+        assert!(asked.await.unwrap().ends_with("finished"));
+        server.await.unwrap().unwrap();
+    }
 }

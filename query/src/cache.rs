@@ -35,10 +35,13 @@ struct Slot<V> {
     reading: tokio::sync::Mutex<()>,
 }
 
+/// What is kept of one opening.
+type Slots<K, V> = HashMap<K, Arc<Slot<V>>>;
+
 /// Answers by opening and key.
 #[derive(Debug)]
 pub(crate) struct Cache<K, V> {
-    slots: RwLock<HashMap<OpeningId, HashMap<K, Arc<Slot<V>>>>>,
+    slots: RwLock<HashMap<OpeningId, Slots<K, V>>>,
 }
 
 impl<K, V> Default for Cache<K, V> {

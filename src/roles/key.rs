@@ -2,21 +2,20 @@
 
 use std::process::ExitCode;
 
-use sha2::{Digest, Sha256};
-use usher_events::ids::Hash;
+use secrecy::ExposeSecret;
 use usher_http::auth;
 
 use crate::cli::{self, KeyKind};
 
 /// Prints a new key, and what to configure: only the hash is kept.
 pub(crate) fn mint(kind: KeyKind) -> ExitCode {
-    let key = auth::mint();
-    let hash = Hash(Sha256::digest(&key).into());
-    let kind = match kind {
-        KeyKind::Operator => "operator",
-        KeyKind::Merchant => "merchant",
+    let (name, kind) = match kind {
+        KeyKind::Operator => ("operator", auth::KeyKind::Operator),
+        KeyKind::Merchant => ("merchant", auth::KeyKind::Merchant),
     };
+    let (key, config) = auth::mint_key(&format!("{name}-1"), kind);
+    let (key, hash) = (key.expose_secret(), config.sha256);
     cli::say(&format!(
-        "key (shown once): {key}\nfor the settings:  {{ name = \"{kind}-1\", kind = \"{kind}\", sha256 = \"{hash}\" }}\n"
+        "key (shown once): {key}\nfor the settings:  {{ name = \"{name}-1\", kind = \"{name}\", sha256 = \"{hash}\" }}\n"
     ))
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use usher_command::http::CommandState;
@@ -119,15 +119,14 @@ fn keys(config: &Config, dir: &Path) -> Result<Keys, RoleError> {
         let unreadable = |error| RoleError::Setting(format!("{}: {error}", file.display()));
         text.trim().parse().map_err(unreadable)?
     } else {
-        let key = auth::mint();
-        let made = Keys::hashed("operator", KeyKind::Operator, &SecretString::from(key.clone()))
-            .map_err(|error| RoleError::Other(error.to_string()))?;
+        let (key, made) = auth::mint_key("operator", KeyKind::Operator);
         write_private(&file, &made.sha256.to_string())?;
+        let key = key.expose_secret();
         crate::cli::say(&format!("operator key (shown this once, only its hash is kept): {key}\n"));
         made.sha256
     };
-    let made =
-        KeyConfig { name: "operator".to_owned(), kind: KeyKind::Operator, sha256, prefixes: Vec::new() };
+    let (scopes, prefixes) = (Vec::new(), Vec::new());
+    let made = KeyConfig { name: "operator".to_owned(), kind: KeyKind::Operator, sha256, scopes, prefixes };
     parts::keys(config, vec![made])
 }
 

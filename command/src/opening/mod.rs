@@ -110,6 +110,7 @@ impl OpeningState {
 
 /// What a command leads to.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "taken apart at once; a box would be an allocation per command")]
 pub enum Decision {
     /// This happens.
     Accepted(Event),

@@ -102,7 +102,7 @@ impl<T> Partition<T> {
                 return false;
             }
         };
-        let Some(stamp) = self.reign.next() else { return false };
+        let Some(stamp) = self.reign.next_stamp() else { return false };
         let chained = self.working(opening);
         let mut headers = Headers {
             tenure: stamp.tenure,

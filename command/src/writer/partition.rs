@@ -144,8 +144,8 @@ impl<T> Partition<T> {
     /// A follower of partition `id` that begins at its start.
     pub fn new(id: PartitionId, config: Arc<WriterConfig>) -> Self {
         let rules = config.rules;
-        let mut confirmed = PartitionState::default();
-        confirmed.cursor = Cursor::with_rules(start::cursor_rules(rules));
+        let cursor = Cursor::with_rules(start::cursor_rules(rules));
+        let confirmed = PartitionState { cursor, ..PartitionState::default() };
         Self {
             id,
             config,
@@ -346,7 +346,7 @@ impl<T> Partition<T> {
     }
 
     fn send_alive(&mut self) {
-        let Some(stamp) = self.reign.next() else { return };
+        let Some(stamp) = self.reign.next_stamp() else { return };
         match Record::of_writer(stamp, &Event::WriterAlive(WriterAlive { at: self.now })) {
             Ok(record) => {
                 self.outbox.push(record);

@@ -81,7 +81,7 @@ pub(super) fn clock_skew_ms(sent_at: Timestamp, appended_at: Timestamp, seen_at:
 
 /// The reader's rules in force.
 pub(super) fn cursor_rules(rules: WriterRules) -> usher_events::tenure::CursorRules {
-    usher_events::tenure::CursorRules { void: rules.void, ..Default::default() }
+    usher_events::tenure::CursorRules { void: rules.void }
 }
 
 /// The writer's rules in force.

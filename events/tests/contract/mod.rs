@@ -196,19 +196,19 @@ pub(crate) async fn a_zombie_appends_in_vain(open: Open<'_>) {
         assert!(reign.folded(offset + 1, &cursor, Some(offset)));
     };
     begin(&mut old, 1, &mut old_sink).await;
-    log.append(0, vec![record(1, old.next().unwrap().n)], &old_sink.sink);
+    log.append(0, vec![record(1, old.next_stamp().unwrap().n)], &old_sink.sink);
     assert_eq!(apply(&mut old, old_sink.take(1).await), [Progress::Confirmed { through: 1 }]);
     begin(&mut new, 2, &mut new_sink).await;
-    log.append(0, vec![record(1, old.next().unwrap().n)], &old_sink.sink);
+    log.append(0, vec![record(1, old.next_stamp().unwrap().n)], &old_sink.sink);
     assert_eq!(apply(&mut old, old_sink.take(1).await), [Progress::Over], "the zombie is told");
-    log.append(0, vec![record(2, new.next().unwrap().n)], &new_sink.sink);
+    log.append(0, vec![record(2, new.next_stamp().unwrap().n)], &new_sink.sink);
     assert_eq!(
         apply(&mut new, new_sink.take(1).await),
         [Progress::Over],
         "the zombie's record took the place"
     );
     begin(&mut new, 3, &mut new_sink).await;
-    log.append(0, vec![record(3, new.next().unwrap().n)], &new_sink.sink);
+    log.append(0, vec![record(3, new.next_stamp().unwrap().n)], &new_sink.sink);
     assert_eq!(apply(&mut new, new_sink.take(1).await), [Progress::Confirmed { through: 1 }]);
     let all = read(&mut *log.read(0, 0), 7).await;
     assert_eq!(valid(&all), [(1, 0), (1, 1), (2, 0), (3, 0), (3, 1)], "what was not acknowledged is void");

@@ -3,12 +3,10 @@
 mod admission;
 mod draw;
 mod facts;
-mod histories;
 mod holds;
 mod ids;
 mod joining;
 mod rate;
-mod referee;
 mod schedule;
 mod settlement;
 mod states;
@@ -21,7 +19,7 @@ use usher_events::time::Timestamp;
 use uuid::Uuid;
 
 use super::{Command, Decision, Due, Fact, Opening, Refusal, Request, Resource, schedule_id};
-use facts::{OPENS_AT, command_of};
+use facts::{OPENS_AT, command_of, just_before};
 
 /// The moment `seconds` after the opening opens.
 fn at(seconds: i64) -> Timestamp {
