@@ -4,7 +4,7 @@
 //! A failing seed is printed; `USHER_STACK_SEED=n cargo test --test
 //! simulation` runs that one again, exactly as it was.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod crowd;
 mod referee;

@@ -405,10 +405,20 @@ fn same_state(world: &World, records: &[StoredRecord]) -> Result<(), String> {
     for stored in records.iter().cloned() {
         state.fold(stored).map_err(|fault| fault.to_string())?;
         if state.position == owner.position {
-            rule!(state.cursor == owner.cursor, "the owner thinks to be at {:?}, not {:?}", owner.cursor, state.cursor);
+            rule!(
+                state.cursor == owner.cursor,
+                "the owner thinks to be at {:?}, not {:?}",
+                owner.cursor,
+                state.cursor
+            );
             rule!(told(&state) == told(owner), "the owner's opening is not what the log makes");
         }
     }
-    rule!(seq(&state) == seq(owner), "the owner has {:?} records of the opening, the log {:?}", seq(owner), seq(&state));
+    rule!(
+        seq(&state) == seq(owner),
+        "the owner has {:?} records of the opening, the log {:?}",
+        seq(owner),
+        seq(&state)
+    );
     Ok(())
 }

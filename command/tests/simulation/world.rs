@@ -101,7 +101,7 @@ impl World {
             unanswered: 0,
             random: StdRng::seed_from_u64(seed),
             // Half of the worlds are quieter, so that more gets done in them.
-            faults: if seed % 2 == 0 { Faults::ALL } else { Faults::ALL.scaled(0.2) },
+            faults: if seed.is_multiple_of(2) { Faults::ALL } else { Faults::ALL.scaled(0.2) },
             now: Timestamp(1_700_000_000_000),
             config: Arc::new(config),
             nodes: Vec::new(),
