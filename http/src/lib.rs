@@ -6,6 +6,7 @@
 pub mod as_of;
 pub mod auth;
 pub mod body;
+pub mod etag;
 mod operations;
 pub mod problem;
 pub mod server;

@@ -15,6 +15,7 @@ use usher_events::partition::partition_of;
 use usher_events::record::Offset;
 use usher_http::as_of::AsOf;
 use usher_http::auth::Keys;
+use usher_http::etag;
 use usher_http::problem::Problem;
 use usher_projector::booking::BookingReader;
 use usher_projector::projection::Announcer;
@@ -125,7 +126,7 @@ pub(crate) fn document(
     headers: &HeaderMap,
     cache_control: &'static str,
 ) -> Response {
-    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|etag| etag == ready.etag);
+    let known = etag::matches(headers, &ready.etag);
     let mut response = Response::new(if known { Body::empty() } else { Body::from(body.clone()) });
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -140,9 +141,7 @@ pub(crate) fn document(
 impl Ready {
     /// A document of these bytes; the ETag is made from them.
     pub(crate) fn of(body: Option<Bytes>) -> Self {
-        use sha2::{Digest, Sha256};
-        let hash = usher_events::ids::Hash(Sha256::digest(body.as_deref().unwrap_or_default()).into());
-        let etag = format!("\"{}\"", &hash.to_string()[..32]);
-        Self { body, etag: HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"\"")) }
+        let etag = etag::of(body.as_deref().unwrap_or_default());
+        Self { body, etag }
     }
 }
