@@ -6,6 +6,7 @@
 mod cli;
 mod config;
 mod logging;
+mod pages;
 mod roles;
 mod sample;
 mod shutdown;

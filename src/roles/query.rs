@@ -35,6 +35,7 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> Result<(), R
     };
     let state = QueryState::new(Arc::new(queues), Arc::new(bookings), announcer, keys, query_config);
     let (routes, openapi) = usher_query::router(state);
+    let routes = routes.merge(crate::pages::router());
     let surroundings = Surroundings { readiness, metrics };
     let served = parts::serve(&config, listener, routes, openapi, surroundings, stop).await;
     listening.abort();

@@ -86,7 +86,8 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     openapi.merge(of_queries);
     info!("ready");
     let surroundings = Surroundings { readiness, metrics };
-    parts::serve(&config, listener, commands.merge(queries), openapi, surroundings, stop).await?;
+    let routes = commands.merge(queries).merge(crate::pages::router());
+    parts::serve(&config, listener, routes, openapi, surroundings, stop).await?;
 
     projections.stop().await;
     tokio::task::spawn_blocking(move || writers.stop())
