@@ -83,13 +83,23 @@ pub struct HoldReleased {
     pub released: ReleasedHold,
 }
 
+/// One hold that ran out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpiredHold {
+    /// Whose.
+    pub ticket: Ticket,
+    /// What is free again.
+    #[serde(flatten)]
+    pub released: ReleasedHold,
+}
+
 /// Holds ran out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldsExpired {
     /// When this was decided.
     pub at: Timestamp,
-    /// What is free again.
-    pub holds: Vec<ReleasedHold>,
+    /// Which.
+    pub holds: Vec<ExpiredHold>,
 }
 
 /// A hold was paid for: its seats are booked.
@@ -125,6 +135,10 @@ pub struct BookingCancelled {
     pub at: Timestamp,
     /// The booking.
     pub booking: BookingId,
+    /// Whose.
+    pub ticket: Ticket,
+    /// The merchant's payment that was for it.
+    pub payment_reference: PaymentReference,
     /// Of which showing.
     pub showing: ShowingId,
     /// The seats that are free again.

@@ -68,7 +68,9 @@ fn tickets(event: &Event) -> Vec<Ticket> {
         Event::HoldSwapped(event) => vec![event.ticket],
         Event::HoldExtended(event) => vec![event.ticket],
         Event::HoldReleased(event) => vec![event.ticket],
+        Event::HoldsExpired(event) => event.holds.iter().map(|hold| hold.ticket).collect(),
         Event::BookingConfirmed(event) => vec![event.ticket],
+        Event::BookingCancelled(event) => vec![event.ticket],
         Event::RefundDue(event) => vec![event.ticket],
         _ => Vec::new(),
     }

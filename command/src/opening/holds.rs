@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use usher_events::event::{
-    HoldExtended, HoldReleased, HoldSwapped, HoldsExpired, ReleasedHold, SeatsHeld, TicketState,
+    ExpiredHold, HoldExtended, HoldReleased, HoldSwapped, HoldsExpired, ReleasedHold, SeatsHeld, TicketState,
 };
 use usher_events::ids::{ExtensionId, HoldId, SeatId, ShowingId, Ticket};
 use usher_events::time::Timestamp;
@@ -128,8 +128,11 @@ impl Opening {
     /// Holds whose time is over.
     pub(super) fn expire_holds(&self, now: Timestamp) -> Result<Decision, Refusal> {
         let due = self.ending_holds.iter().take_while(|(deadline, _)| *deadline <= now);
-        let expired = due.filter_map(|(_, id)| self.holds.get(id).map(|hold| self.released(*id, hold)));
-        let holds = as_many_as_fit(expired, |released| 1 + released.seats.len());
+        let expired = due.filter_map(|(_, id)| {
+            let hold = self.holds.get(id)?;
+            Some(ExpiredHold { ticket: hold.ticket, released: self.released(*id, hold) })
+        });
+        let holds = as_many_as_fit(expired, |expired| 1 + expired.released.seats.len());
         if holds.is_empty() {
             return Err(Refusal::NotDue);
         }

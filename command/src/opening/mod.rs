@@ -295,8 +295,8 @@ impl Opening {
             Event::HoldExtended(event) => self.hold_extended(event),
             Event::HoldReleased(event) => self.hold_ended(&event.released, HoldState::Released),
             Event::HoldsExpired(event) => {
-                for released in &event.holds {
-                    self.hold_ended(released, HoldState::Expired);
+                for expired in &event.holds {
+                    self.hold_ended(&expired.released, HoldState::Expired);
                 }
             }
             Event::BookingConfirmed(event) => self.booking_confirmed(event),

@@ -117,7 +117,16 @@ impl Opening {
         let hall = self.hall_of(found.showing as usize);
         let freed = hall.map(|hall| hall.ids(&found.seats)).unwrap_or_default();
         Ok(Decision::Accepted(
-            BookingCancelled { at: now, booking, showing, freed, remaining: Vec::new() }.into(),
+            BookingCancelled {
+                at: now,
+                booking,
+                ticket: found.ticket,
+                payment_reference: found.payment_reference.clone(),
+                showing,
+                freed,
+                remaining: Vec::new(),
+            }
+            .into(),
         ))
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use usher_command::opening::{Command, Resource};
 use usher_command::writer::{PartitionState, Reply};
-use usher_events::event::{Event, TicketState};
+use usher_events::event::{Event, ExpiredHold, TicketState};
 use usher_events::ids::{CommandId, Hash, HoldId, PaymentReference, SeatId, Ticket};
 use usher_events::record::{StoredRecord, chain};
 use usher_events::time::Timestamp;
@@ -267,7 +267,7 @@ impl Play {
             }
             Event::HoldReleased(event) => self.free(event.released.hold, &event.released.seats)?,
             Event::HoldsExpired(event) => {
-                for released in &event.holds {
+                for ExpiredHold { released, .. } in &event.holds {
                     let (_, _, expires_at) = self.holds[&released.hold];
                     let grace = Timestamp(self.claim_at.0 + 30_000);
                     let before = self.before_claim.contains(&released.hold);

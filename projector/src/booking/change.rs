@@ -85,7 +85,7 @@ impl Change {
             }
             Event::HoldReleased(event) => freed(&mut changes, &event.released, HoldState::Released),
             Event::HoldsExpired(event) => {
-                event.holds.iter().for_each(|hold| freed(&mut changes, hold, HoldState::Expired));
+                event.holds.iter().for_each(|hold| freed(&mut changes, &hold.released, HoldState::Expired));
             }
             Event::VisitorLeft(event) => {
                 event.released.iter().for_each(|hold| freed(&mut changes, hold, HoldState::Released));

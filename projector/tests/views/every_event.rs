@@ -93,7 +93,11 @@ pub(crate) fn every_event() -> (Vec<Fact>, Ticket) {
         held(visitor(7), hold_id(2), &["B1"]),
         HoldReleased { at: at(93), ticket: visitor(7), released: release(2, &["B1"]) }.into(),
         held(visitor(7), hold_id(3), &["B2"]),
-        HoldsExpired { at: at(105), holds: vec![release(3, &["B2"])] }.into(),
+        HoldsExpired {
+            at: at(105),
+            holds: vec![ExpiredHold { ticket: visitor(7), released: release(3, &["B2"]) }],
+        }
+        .into(),
         booked(ANN, hold_id(1), &["A2", "A3"], true),
         RefundDue {
             at: at(111),
@@ -107,6 +111,8 @@ pub(crate) fn every_event() -> (Vec<Fact>, Ticket) {
         BookingCancelled {
             at: at(112),
             booking: booking_id(1),
+            ticket: ANN,
+            payment_reference: payment("pay-1"),
             showing: evening(),
             freed: seats(&["A2"]),
             remaining: seats(&["A3"]),

@@ -126,6 +126,7 @@ async fn a_tickets_history_lists_what_happened_to_it_in_order() {
         "HoldExtended",
         "BookingConfirmed",
         "RefundDue",
+        "BookingCancelled",
     ];
     assert_eq!(happened, expected);
     corner.remove().await;

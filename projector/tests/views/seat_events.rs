@@ -75,10 +75,11 @@ async fn an_extension_moves_the_end_of_the_hold_and_of_the_visit() {
 #[tokio::test]
 async fn however_a_hold_ends_its_seats_are_free_again() {
     let released = ReleasedHold { hold: hold_id(1), showing: evening(), seats: seats(&["A1", "A2"]) };
+    let expired = ExpiredHold { ticket: ANN, released: released.clone() };
     let visit = EndedVisit { ticket: ANN, state: TicketState::Left, released: vec![released.clone()] };
     let ends: [(Event, HoldState); 4] = [
         (HoldReleased { at: at(92), ticket: ANN, released: released.clone() }.into(), HoldState::Released),
-        (HoldsExpired { at: at(105), holds: vec![released.clone()] }.into(), HoldState::Expired),
+        (HoldsExpired { at: at(105), holds: vec![expired] }.into(), HoldState::Expired),
         (VisitsEnded { at: at(92), visits: vec![visit] }.into(), HoldState::Released),
         (
             VisitorLeft { at: at(92), ticket: ANN, state: TicketState::Left, released: vec![released] }
@@ -109,8 +110,16 @@ async fn a_booking_sells_the_seats_settles_the_payment_and_may_end_the_visit() {
 #[tokio::test]
 async fn a_cancellation_frees_the_seats_and_with_the_last_one_the_booking_is_cancelled() {
     let cancelled = |freed: &[&str], remaining: &[&str]| -> Event {
-        let (freed, remaining) = (seats(freed), seats(remaining));
-        BookingCancelled { at: at(110), booking: booking_id(1), showing: evening(), freed, remaining }.into()
+        BookingCancelled {
+            at: at(110),
+            booking: booking_id(1),
+            ticket: ANN,
+            payment_reference: payment("pay-1"),
+            showing: evening(),
+            freed: seats(freed),
+            remaining: seats(remaining),
+        }
+        .into()
     };
     let mut events = ann_holds();
     events.push(booked(ANN, hold_id(1), &["A1", "A2"], true));

@@ -272,8 +272,21 @@ pub(super) fn released(now: Timestamp, hold: u8, ticket: Ticket, names: &[&str])
     HoldReleased { at: now, ticket, released: of_hold(hold, names) }.into()
 }
 
-pub(super) fn expired(now: Timestamp, hold: u8, names: &[&str]) -> Event {
-    HoldsExpired { at: now, holds: vec![of_hold(hold, names)] }.into()
+pub(super) fn expired(now: Timestamp, hold: u8, ticket: Ticket, names: &[&str]) -> Event {
+    HoldsExpired { at: now, holds: vec![ExpiredHold { ticket, released: of_hold(hold, names) }] }.into()
+}
+
+/// All of booking `id` was cancelled, which was paid with `p-1`.
+pub(super) fn cancelled(now: Timestamp, id: u8, ticket: Ticket, names: &[&str]) -> BookingCancelled {
+    BookingCancelled {
+        at: now,
+        booking: booking_id(id),
+        ticket,
+        payment_reference: payment("p-1"),
+        showing: showing_id(EVENING),
+        freed: seats(names),
+        remaining: vec![],
+    }
 }
 
 /// Hold `id` of `ticket` became booking `id`, paid with `p-1`.

@@ -93,8 +93,7 @@ fn live_holds_and_booked_seats_count_towards_the_most_that_one_may_have() {
 
 #[test]
 fn seats_of_a_cancelled_booking_do_not_count_any_more() {
-    let (showing, freed) = (showing_id(EVENING), seats(&["A1", "A2", "A3"]));
-    let cancelled = BookingCancelled { at: at(4), booking: booking_id(1), showing, freed, remaining: vec![] };
+    let cancelled = cancelled(at(4), 1, ANN, &["A1", "A2", "A3"]);
     let inside = given(ann_inside())
         .and(held(at(2), 1, ANN, &["A1", "A2", "A3"]))
         .and(BookingConfirmed { visit_ended: false, ..booked(at(3), 1, ANN, &["A1", "A2", "A3"]) }.into())
@@ -123,7 +122,7 @@ fn an_extension_adds_the_policys_time_and_the_visit_lasts_with_it() {
     extended_once.when(Command::ExpireHolds).then_refused(Refusal::NotDue);
     extended_once.when(Command::EndVisits).then_refused(Refusal::NotDue);
     extended_once.now = at(700);
-    extended_once.when(Command::ExpireHolds).then(expired(at(700), 1, &["A1"]));
+    extended_once.when(Command::ExpireHolds).then(expired(at(700), 1, ANN, &["A1"]));
 }
 
 #[test]
@@ -142,7 +141,7 @@ fn holds_that_are_over_are_not_extended() {
     let over = |event: Event| given(ann_inside()).and(held(at(2), 1, ANN, &["A1"])).and(event);
     let refusal = Refusal::HoldOver { hold: hold_id(1), expired_at: Some(at(302)) };
     over(released(at(3), 1, ANN, &["A1"])).when(extend(1, ANN, 1)).then_refused(refusal.clone());
-    over(expired(at(302), 1, &["A1"])).when(extend(1, ANN, 1)).then_refused(refusal);
+    over(expired(at(302), 1, ANN, &["A1"])).when(extend(1, ANN, 1)).then_refused(refusal);
     let refusal = Refusal::HoldBooked { hold: hold_id(1) };
     over(booked(at(3), 1, ANN, &["A1"]).into()).when(extend(1, ANN, 1)).then_refused(refusal);
 }
@@ -192,7 +191,7 @@ fn holds_expire_on_time_and_their_seats_are_free_again() {
         .at(just_before(at(302)));
     inside.when(Command::ExpireHolds).then_refused(Refusal::NotDue);
     inside.now = at(302);
-    inside.when(Command::ExpireHolds).then(expired(at(302), 1, &["A1"]));
+    inside.when(Command::ExpireHolds).then(expired(at(302), 1, ANN, &["A1"]));
     inside.done(Command::ExpireHolds);
     inside.when(hold(3, BEN, &["A1"])).event();
     inside.when(hold(3, BEN, &["A2"])).then_refused(taken(&[("A2", SeatProblem::Held)]));
@@ -226,7 +225,7 @@ fn a_swapped_hold_has_the_new_seats_and_keeps_its_end() {
     let both = taken(&[("A2", SeatProblem::Held), ("A3", SeatProblem::Held)]);
     inside.when(hold(2, BEN, &["A2", "A3"])).then_refused(both);
     inside.now = at(302);
-    inside.when(Command::ExpireHolds).then(expired(at(302), 1, &["A2", "A3"]));
+    inside.when(Command::ExpireHolds).then(expired(at(302), 1, ANN, &["A2", "A3"]));
 }
 
 #[test]

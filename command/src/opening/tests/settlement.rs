@@ -15,7 +15,7 @@ fn ann_holds() -> Given {
 
 /// Her hold expired at `at(302)`.
 fn anns_hold_expired() -> Given {
-    ann_holds().and(expired(at(302), 1, &["A1", "A2"]))
+    ann_holds().and(expired(at(302), 1, ANN, &["A1", "A2"]))
 }
 
 #[test]
@@ -173,8 +173,7 @@ fn who_guesses_anothers_settlement_learns_nothing() {
 #[test]
 fn a_cancelled_bookings_seats_are_free_again() {
     let mut done = ann_holds().and(booked(at(3), 1, ANN, &["A1", "A2"]).into());
-    let (showing, freed) = (showing_id(EVENING), seats(&["A1", "A2"]));
-    let event = BookingCancelled { at: at(3), booking: booking_id(1), showing, freed, remaining: vec![] };
+    let event = cancelled(at(3), 1, ANN, &["A1", "A2"]);
     done.when(cancel(1)).then(event.clone());
     done.happened(event.into());
     done.when(cancel(1)).then_repeated();
@@ -188,8 +187,7 @@ fn a_cancelled_bookings_seats_are_free_again() {
 
 #[test]
 fn a_cancelled_booking_is_not_booked_again_by_its_payment() {
-    let (showing, freed) = (showing_id(EVENING), seats(&["A1", "A2"]));
-    let event = BookingCancelled { at: at(4), booking: booking_id(1), showing, freed, remaining: vec![] };
+    let event = cancelled(at(4), 1, ANN, &["A1", "A2"]);
     let cancelled = ann_holds().and(booked(at(3), 1, ANN, &["A1", "A2"]).into()).and(event.into());
     cancelled.when(confirm(1, 1, "p-1")).then_repeated();
     cancelled.when(confirm(9, 1, "p-1")).then_repeated();

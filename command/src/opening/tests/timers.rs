@@ -158,7 +158,7 @@ fn a_claim_shortens_no_deadline() {
 #[test]
 fn the_grace_for_late_payments_counts_from_the_end_that_the_claim_gave() {
     let inside = given(ann_inside()).and(held(at(2), 1, ANN, &["A1"])).at(at(1_000)).claimed();
-    let expired = inside.and(expired(at(1_030), 1, &["A1"])).at(at(1_030 + 600));
+    let expired = inside.and(expired(at(1_030), 1, ANN, &["A1"])).at(at(1_030 + 600));
     let booking = BookingConfirmed { late: true, ..booked(at(1_630), 1, ANN, &["A1"]) };
     expired.when(confirm(1, 1, "p-1")).then(booking);
 }

@@ -112,8 +112,7 @@ fn who_booked_before_leaving_is_done() {
 #[test]
 fn a_booking_that_was_cancelled_does_not_make_the_ticket_done() {
     let booking = BookingConfirmed { visit_ended: false, ..booked(at(3), 1, ANN, &["A1"]) };
-    let (showing, freed) = (showing_id(EVENING), seats(&["A1"]));
-    let cancelled = BookingCancelled { at: at(4), booking: booking_id(1), showing, freed, remaining: vec![] };
+    let cancelled = cancelled(at(4), 1, ANN, &["A1"]);
     let inside = given(ann_inside()).and(held(at(2), 1, ANN, &["A1"])).and(booking.into());
     let visits = vec![ended(TicketState::Left, vec![])];
     inside.and(cancelled.into()).when(leave_window(ANN)).then(VisitsEnded { at: at(4), visits });
@@ -163,7 +162,7 @@ fn a_hold_taken_late_lets_the_visit_last_as_long_as_the_hold() {
     let ended = VisitsEnded { at: at(900), visits }.into();
     let order: Vec<&Event> =
         events.iter().filter(|event| ["HoldsExpired", "VisitsEnded"].contains(&event.kind())).collect();
-    assert_eq!(order, [&expired(at(900), 1, &["A1"]), &ended], "the hold expires before the visit");
+    assert_eq!(order, [&expired(at(900), 1, ANN, &["A1"]), &ended], "the hold expires before the visit");
 }
 
 #[test]
