@@ -100,3 +100,84 @@ fn foreign(value: &[u8]) -> Record {
     };
     Record { key: None, value: Bytes::copy_from_slice(value), headers }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::Timestamp as KafkaTimestamp;
+    use rdkafka::message::OwnedMessage;
+
+    use super::*;
+    use crate::ids::OpeningId;
+
+    fn record() -> Record {
+        let headers = Headers {
+            tenure: 0x0102_0304_0506_0708,
+            n: 0x1112_1314_1516_1718,
+            seq: 0x2122_2324_2526_2728,
+            command_id: CommandId(Uuid::from_u128(0x3132_3334_3536_3738_393a_3b3c_3d3e_3f40)),
+            digest: Hash([0x55; 32]),
+            actor: "operator:box-office".into(),
+            chain: Hash([0x88; 32]),
+        };
+        Record {
+            key: Some(OpeningId::new("concert-2026").unwrap()),
+            value: Bytes::from_static(b"{}"),
+            headers,
+        }
+    }
+
+    fn message(headers: OwnedHeaders) -> OwnedMessage {
+        let Record { key, value, .. } = record();
+        let key = key.map(|key| key.as_str().as_bytes().to_vec());
+        let at = KafkaTimestamp::NotAvailable;
+        OwnedMessage::new(Some(value.to_vec()), key, "usher".to_owned(), at, 0, 0, Some(headers))
+    }
+
+    /// The format, as it stands in every log that was ever written.
+    #[test]
+    fn the_headers_of_a_record_are_these_bytes() {
+        let written = encode(&record().headers, 0);
+        let written: Vec<(&str, String)> =
+            written.iter().map(|header| (header.key, const_hex::encode(header.value.unwrap()))).collect();
+        let expected = [
+            ("tenure", "0102030405060708".to_owned()),
+            ("n", "1112131415161718".to_owned()),
+            ("seq", "2122232425262728".to_owned()),
+            ("command_id", "3132333435363738393a3b3c3d3e3f40".to_owned()),
+            ("digest", "55".repeat(32)),
+            ("actor", "6f70657261746f723a626f782d6f6666696365".to_owned()),
+            ("chain", "88".repeat(32)),
+        ];
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn headers_are_found_by_name_and_unknown_ones_are_left_alone() {
+        let written = encode(&record().headers, 1);
+        let mut turned = OwnedHeaders::new().insert(header("trace", b"x"));
+        for i in (0..written.count()).rev() {
+            let Header { key, value } = written.get(i);
+            turned = turned.insert(Header { key, value });
+        }
+        assert_eq!(decode(&message(turned)).unwrap(), record());
+    }
+
+    #[test]
+    fn a_message_without_one_of_the_headers_or_with_a_short_one_is_not_ours() {
+        let written = encode(&record().headers, 0);
+        for left_out in 0..COUNT {
+            let (mut without, mut short) = (OwnedHeaders::new(), OwnedHeaders::new());
+            for (i, found) in written.iter().enumerate() {
+                let (name, value) = (found.key, found.value.unwrap());
+                if i != left_out {
+                    without = without.insert(header(name, value));
+                    short = short.insert(header(name, value));
+                } else if name != "actor" {
+                    short = short.insert(header(name, b"short"));
+                }
+            }
+            assert!(decode(&message(without)).is_err(), "{left_out}");
+            assert!(decode(&message(short)).is_err(), "{left_out}");
+        }
+    }
+}
