@@ -248,10 +248,11 @@ impl Opening {
         {
             return Ok(Decision::Repeated);
         }
-        match &request.actor {
-            Actor::Visitor(ticket) if self.queue.find(ticket) != done.visitor => Err(Refusal::IdInUse),
-            _ => Err(Refusal::IdReused),
-        }
+        let own = match &request.actor {
+            Actor::Visitor(ticket) => done.visitor.is_some() && self.queue.find(ticket) == done.visitor,
+            _ => true,
+        };
+        Err(if own { Refusal::IdReused } else { Refusal::IdInUse })
     }
 
     /// Applies what happened. Never fails: what is in the log is so.

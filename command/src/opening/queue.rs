@@ -245,8 +245,9 @@ impl Queue {
         let mut deadline = Timestamp::default();
         if let Some(from) = from {
             self.set_state(from, TicketState::Left);
-            let Entry { number, cohort, misses, deadline: theirs, .. } = self.entries[from as usize];
-            if cohort && number == 0 {
+            let Entry { number, misses, deadline: theirs, .. } = self.entries[from as usize];
+            if number == 0 {
+                self.moved.remove(&to);
                 self.moved.insert(from, to);
             }
             self.entries[to as usize].misses = misses;

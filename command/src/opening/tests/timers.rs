@@ -59,7 +59,7 @@ fn an_opening_drains_on_time_also_while_it_is_paused() {
     assert_eq!(line.opening.next_due(), Some(at(100)));
     line.now = at(100);
     assert_eq!(kinds(&line.timers()), ["OpeningDrained", "VisitorsAdmitted"]);
-    line.when(Command::DrainOnTime).then_refused(Refusal::NotDue);
+    line.when_with_id(2, Command::DrainOnTime).then_refused(Refusal::NotDue);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn an_opening_closes_on_time() {
     open.when(Command::CloseOnTime).then_refused(Refusal::NotDue);
     open.now = at(36_000);
     assert_eq!(kinds(&open.timers()), ["OpeningClosed"]);
-    open.when(Command::CloseOnTime).then_refused(Refusal::NotDue);
+    open.when_with_id(2, Command::CloseOnTime).then_refused(Refusal::NotDue);
 }
 
 #[test]
