@@ -110,6 +110,23 @@ async fn on_three_brokers_a_record_is_acknowledged_by_two_at_least() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_partition_is_found_at_its_new_leader() {
+    let cluster = Cluster::start(3);
+    let config = cluster.config(1);
+    ensure_topics(&config).await.unwrap();
+    let (log, mut reports) = (KafkaLog::new(config.clone()).unwrap(), Reports::new());
+    log.append(0, vec![record(1, 0)], &reports.sink);
+    reports.offsets(1).await;
+    assert_eq!(log.end(0).await.unwrap(), 1);
+
+    cluster.kill(cluster.leader(&config.topic));
+    let start = Instant::now();
+    while log.end(0).await.ok() != Some(1) {
+        assert!(start.elapsed() < PATIENCE, "the end is asked of a broker that is dead");
+    }
+}
+
 /// Makes a topic as the log needs it, but for `min.insync.replicas`.
 async fn make(config: &KafkaConfig, min_insync: &str) {
     let largest = MAX_MESSAGE_BYTES.to_string();

@@ -100,6 +100,19 @@ impl Doors {
         self.once(&self.query, Method::GET, path, bearer, None).await.expect("queries are answered")
     }
 
+    /// Waits until the views have what `as_of` names; how long that took.
+    pub(crate) async fn caught_up(&self, as_of: &str) -> Duration {
+        let begun = Instant::now();
+        loop {
+            let status = self.query(&format!("?after={as_of}"), "").await;
+            if status.status == 200 {
+                return begun.elapsed();
+            }
+            assert_eq!(status.status, 503, "{status:?}");
+            assert!(begun.elapsed() < PATIENCE, "the views never have {as_of}: {status:?}");
+        }
+    }
+
     /// Schedules an opening that opens in two seconds, with `seats` seats.
     pub(crate) async fn schedule(&self, seats: usize, capacity: u32) -> Answer {
         let now = jiff::Timestamp::now();

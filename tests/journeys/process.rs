@@ -111,5 +111,8 @@ impl Drop for Process {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
+        if std::thread::panicking() {
+            println!("--- the log of {:?} on port {}:\n{}", self.role, self.port, self.log());
+        }
     }
 }

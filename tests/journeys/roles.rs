@@ -71,6 +71,8 @@ impl Roles {
         let events = log::valid_events(&log::read_all(&self.log, PARTITIONS).await);
         log::check(&events, acknowledged);
         let last = Visitor::new().join(doors).await.as_of();
+        let behind = doors.caught_up(&last).await;
+        println!("the views had all of it after {behind:.1?}");
         for what in acknowledged {
             match what {
                 Acknowledged::Joined(ticket) => {

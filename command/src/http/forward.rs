@@ -24,6 +24,9 @@ use crate::writer::{Owner, Writers};
 
 /// Marks a request that was passed on once; it is never passed on again.
 const HOP: HeaderName = HeaderName::from_static("usher-hop");
+/// How long an answer may still come from who owned the partition until now:
+/// enough for one that lives.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// The largest answer that an owner gives, in bytes; far above any of ours.
 const MAX_ANSWER: usize = 1024 * 1024;
 /// What belongs to the caller's connection and not to the request.
@@ -170,12 +173,28 @@ impl Forwarding {
         }
         let (kept, request) = self.keep(request).await?;
         if let Owner::Other(address) = owner {
-            return self.forwarder.pass_on(&address, kept).await;
+            return self.pass_on(&opening, address, kept).await;
         }
         let mut response = next.run(request).await;
         match response.extensions_mut().remove() {
-            Some(Elsewhere(address)) => self.forwarder.pass_on(&address, kept).await,
+            Some(Elsewhere(address)) => self.pass_on(&opening, address, kept).await,
             None => Ok(response),
+        }
+    }
+
+    /// Waits for the owner's answer, but not for one that owns nothing any more.
+    async fn pass_on(&self, opening: &OpeningId, address: Arc<str>, kept: Kept) -> Result<Response, Problem> {
+        let owner = Owner::Other(Arc::clone(&address));
+        let replaced = async {
+            self.writers.owner_changed(opening, &owner).await;
+            tokio::time::sleep(LAST_WORD).await;
+        };
+        tokio::select! {
+            answer = self.forwarder.pass_on(&address, kept) => answer,
+            () = replaced => {
+                warn!(%address, "a command that was passed on got no answer from an owner that was replaced");
+                Err(problems::outcome_unknown())
+            }
         }
     }
 

@@ -1,10 +1,10 @@
 //! Where commands come in: a bounded number per partition, refused early.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use usher_events::ids::OpeningId;
 use usher_events::log::Partition as PartitionId;
 use usher_events::partition::partition_of;
@@ -89,7 +89,7 @@ struct Shared {
 struct Lane {
     inbox: Sender<Input>,
     places: Arc<Semaphore>,
-    owner: RwLock<Owner>,
+    owner: watch::Sender<Owner>,
 }
 
 impl Writers {
@@ -98,7 +98,7 @@ impl Writers {
         let lane = |inbox| Lane {
             inbox,
             places: Arc::new(Semaphore::new(config.mailbox)),
-            owner: RwLock::new(Owner::Nobody),
+            owner: watch::Sender::new(Owner::Nobody),
         };
         let lanes = inboxes.into_iter().map(lane).collect();
         Self { shared: Arc::new(Shared { partitions: config.partitions, patience: config.patience, lanes }) }
@@ -111,26 +111,34 @@ impl Writers {
 
     /// Who owns the partition of `opening`.
     pub fn owner(&self, opening: &OpeningId) -> Owner {
-        self.lane(self.partition_of(opening))
-            .map_or(Owner::Nobody, |lane| lane.owner.read().unwrap_or_else(PoisonError::into_inner).clone())
+        self.lane(self.partition_of(opening)).map_or(Owner::Nobody, |lane| lane.owner.borrow().clone())
+    }
+
+    /// Waits until somebody else than `owner` owns the partition of
+    /// `opening`, or nobody.
+    pub async fn owner_changed(&self, opening: &OpeningId, owner: &Owner) {
+        if let Some(lane) = self.lane(self.partition_of(opening)) {
+            // An error means that there are no writers any more.
+            drop(lane.owner.subscribe().wait_for(|now| now != owner).await);
+        }
     }
 
     /// How many partitions this instance owns.
     pub fn owned(&self) -> usize {
-        let owned = |lane: &&Lane| *lane.owner.read().unwrap_or_else(PoisonError::into_inner) == Owner::Me;
+        let owned = |lane: &&Lane| *lane.owner.borrow() == Owner::Me;
         self.shared.lanes.iter().filter(owned).count()
     }
 
     /// Whether every partition has an owner that this instance knows.
     pub fn settled(&self) -> bool {
-        let known = |lane: &Lane| *lane.owner.read().unwrap_or_else(PoisonError::into_inner) != Owner::Nobody;
+        let known = |lane: &Lane| *lane.owner.borrow() != Owner::Nobody;
         self.shared.lanes.iter().all(known)
     }
 
     /// Sets who owns a partition.
     pub(super) fn set_owner(&self, partition: PartitionId, owner: Owner) {
         if let Some(lane) = self.lane(partition) {
-            *lane.owner.write().unwrap_or_else(PoisonError::into_inner) = owner;
+            lane.owner.send_replace(owner);
         }
     }
 

@@ -241,6 +241,25 @@ async fn an_owner_that_does_not_answer_leaves_the_outcome_unknown() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_an_owner_that_was_replaced() {
+    let log = SimulatedLog::new(PARTITIONS);
+    let (address, _connections) = bad_owner(false).await;
+    let silent = at(&log, 0, &address, TIMEOUT);
+    let other = serve(&log, 1).await;
+    silent.own_everything().await;
+    other.sees_another_owner().await;
+    let router = other.router.clone();
+    let asked = Instant::now();
+    let sent = tokio::spawn(tower::ServiceExt::oneshot(router, join(&visitor('a')).request()));
+    tokio::task::yield_now().await;
+    other.own_everything().await;
+    let answer = crate::instance::read(sent.await.unwrap().unwrap()).await;
+    answer.problem(503, "outcome-unknown");
+    // Long before the forwarder gives up by itself, or the connection.
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+}
+
+#[tokio::test]
 async fn an_owner_that_breaks_off_leaves_the_outcome_unknown_and_is_not_asked_again() {
     asked_of_a_bad_owner(true).await;
 }

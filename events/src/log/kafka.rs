@@ -195,6 +195,11 @@ impl Log for KafkaLog {
         let asked = tokio::task::spawn_blocking(move || {
             let client = watermark_client(&client, &config, contact)?;
             let marks = client.fetch_watermarks(&config.topic, signed(partition), END_TIMEOUT);
+            if marks.is_err() {
+                // librdkafka goes on asking a leader that died until it
+                // refreshes what it knows of the topic, every five minutes.
+                drop(client.fetch_metadata(Some(&config.topic), END_TIMEOUT));
+            }
             // Its log lines and errors would pile up unread otherwise.
             (0..EVENTS_TAKEN).take_while(|_| client.poll(Duration::ZERO).is_some()).for_each(drop);
             marks
