@@ -36,7 +36,7 @@ enum Role {
     Query,
     /// Makes the topics and brings the database's tables up to date.
     Migrate,
-    /// Makes an API key: prints it, and the hash to configure.
+    /// Makes a key: prints it, and what to configure.
     Key {
         /// What the key is for.
         kind: KeyKind,
@@ -49,6 +49,8 @@ enum Role {
 pub(crate) enum KeyKind {
     Operator,
     Merchant,
+    /// A key that passes are signed with.
+    Pass,
 }
 
 #[derive(Debug, Args)]

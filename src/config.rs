@@ -44,6 +44,8 @@ pub(crate) struct Config {
     #[garde(skip)]
     pub(crate) draw: Draw,
     #[garde(dive)]
+    pub(crate) pass: Pass,
+    #[garde(dive)]
     pub(crate) writer: Writer,
     #[garde(dive)]
     pub(crate) kafka: Kafka,
@@ -107,6 +109,22 @@ pub(crate) struct Auth {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Draw {
     pub(crate) keys: Vec<DrawKey>,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pass {
+    #[garde(length(min = 1, max = 200))]
+    pub(crate) issuer: String,
+    #[garde(skip)]
+    pub(crate) keys: Vec<PassKey>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PassKey {
+    pub(crate) id: String,
+    pub(crate) secret: SecretString,
 }
 
 #[derive(Debug, Deserialize)]

@@ -152,10 +152,7 @@ impl Keys {
     /// Who calls, by the `Authorization` header. Nobody is anonymous; who
     /// cannot be told is a 401.
     pub fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(Caller::Anonymous) };
-        let Some(credential) = value.to_str().ok().and_then(bearer) else {
-            return Err(Problem::unauthorized("expected `Authorization: Bearer ...`"));
-        };
+        let Some(credential) = credential(headers)? else { return Ok(Caller::Anonymous) };
         if let Some(key) = self.find(credential) {
             return Ok(match key.config.kind {
                 KeyKind::Operator => Caller::Operator(Arc::clone(key)),
@@ -171,6 +168,15 @@ impl Keys {
 
 fn hash_of(key: &str) -> Hash {
     Hash(Sha256::digest(key).into())
+}
+
+/// What the caller shows, if anything.
+pub fn credential(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    match value.to_str().ok().and_then(bearer) {
+        Some(credential) => Ok(Some(credential)),
+        None => Err(Problem::unauthorized("expected `Authorization: Bearer ...`")),
+    }
 }
 
 /// What follows the scheme, whose name may be in any case.

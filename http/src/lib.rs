@@ -8,5 +8,6 @@ pub mod auth;
 pub mod body;
 pub mod etag;
 mod operations;
+pub mod pass;
 pub mod problem;
 pub mod server;

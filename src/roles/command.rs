@@ -25,6 +25,7 @@ const HAND_OVER_WITHIN: Duration = Duration::from_secs(20);
 pub(crate) async fn run(config: Config, stop: CancellationToken) -> Result<(), RoleError> {
     let kafka = servers::kafka(&config)?;
     let draw_keys = parts::draw_keys(&config, None)?;
+    let passes = parts::passes(&config, None)?;
     let keys = parts::keys(&config, Vec::new())?;
     let listener = parts::listen(&config, 8081).await?;
     let address = parts::advertised(&config, listener.local_addr()?);
@@ -36,7 +37,7 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> Result<(), R
         Arc::new(KafkaLog::new(kafka.clone()).map_err(|error| RoleError::Other(error.to_string()))?);
     let writer_config = parts::writer_config(&config, address, Arc::clone(&draw_keys));
     let writers = Arc::new(WriterThreads::start(writer_config, Arc::clone(&log))?);
-    let state = CommandState { writers: writers.writers(), keys, draw_keys };
+    let state = CommandState { writers: writers.writers(), keys, draw_keys, passes };
     let forwarder = Forwarder::new(Duration::from_millis(config.writer.patience_ms + 2_000));
     let (routes, openapi) = usher_command::http::router(state, Some(forwarder));
 

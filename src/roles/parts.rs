@@ -13,6 +13,7 @@ use tracing::info;
 use usher_command::draw_keys::DrawKeys;
 use usher_command::writer::WriterConfig;
 use usher_http::auth::{KeyConfig, KeyKind, Keys};
+use usher_http::pass::{self, PassKeyError, PassKeys};
 use usher_http::server::{self, Limits, Operations, Readiness};
 use utoipa::openapi::OpenApi;
 
@@ -84,6 +85,16 @@ pub(crate) fn draw_keys(config: &Config, made: Option<SecretString>) -> Result<A
     let made = made.map(|secret| ("local".to_owned(), secret));
     let ring = DrawKeys::new(configured.chain(made).collect());
     ring.map(Arc::new).map_err(|error| RoleError::Setting(format!("draw.keys: {error}")))
+}
+
+/// The key ring of passes: as configured, and if none is, `made`.
+pub(crate) fn passes(config: &Config, made: Option<SecretString>) -> Result<Arc<PassKeys>, RoleError> {
+    let wrong = |error: PassKeyError| RoleError::Setting(format!("pass.keys: {error}"));
+    let mut keys: Vec<_> = config.pass.keys.iter().map(|key| (key.id.clone(), key.secret.clone())).collect();
+    if let Some(secret) = made {
+        keys.push((pass::id_of(&secret).map_err(wrong)?, secret));
+    }
+    PassKeys::new(&config.pass.issuer, keys).map(Arc::new).map_err(wrong)
 }
 
 /// The writers' settings.

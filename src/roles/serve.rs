@@ -43,8 +43,10 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(&dir.join("log.redb"), partitions)?);
     writer::check_partition_count(&*log, partitions).await?;
 
-    let made = if config.draw.keys.is_empty() { Some(draw_key(&dir)?) } else { None };
+    let made = if config.draw.keys.is_empty() { Some(kept_secret(&dir.join("draw.key"))?) } else { None };
     let draw_keys = parts::draw_keys(&config, made)?;
+    let made = if config.pass.keys.is_empty() { Some(kept_secret(&dir.join("pass.key"))?) } else { None };
+    let passes = parts::passes(&config, made)?;
     let keys = keys(&config, &dir)?;
     let address = parts::advertised(&config, listener.local_addr()?);
     let writers = WriterThreads::start(
@@ -71,7 +73,7 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     readiness.set("writer", Ok(()));
     readiness.set("views", Ok(()));
 
-    let state = CommandState { writers: writers.writers(), keys: keys.clone(), draw_keys };
+    let state = CommandState { writers: writers.writers(), keys: keys.clone(), draw_keys, passes };
     if sample {
         add_sample(&state).await?;
     }
@@ -97,14 +99,13 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     Ok(())
 }
 
-/// The draw key of this data directory, made at the first start.
-fn draw_key(dir: &Path) -> Result<SecretString, RoleError> {
-    let file = dir.join("draw.key");
+/// A secret of this data directory, made at the first start.
+fn kept_secret(file: &Path) -> Result<SecretString, RoleError> {
     if !file.exists() {
-        write_private(&file, &auth::mint())?;
-        info!(file = %file.display(), "made a draw key");
+        write_private(file, &auth::mint())?;
+        info!(file = %file.display(), "made a secret key");
     }
-    Ok(SecretString::from(fs::read_to_string(&file)?.trim().to_owned()))
+    Ok(SecretString::from(fs::read_to_string(file)?.trim().to_owned()))
 }
 
 /// The configured keys; with no operator's among them, the one made at the

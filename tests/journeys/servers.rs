@@ -44,6 +44,7 @@ impl Place {
             ("USHER_POSTGRES__URL", format!("{base}/{database}")),
             ("USHER_LOG__PARTITIONS", "4".to_owned()),
             ("USHER_AUTH__OPERATOR_KEY", crate::process::OPERATOR_KEY.to_owned()),
+            ("USHER_PASS__KEYS", format!("[{{id = \"a\", secret = \"{}A\"}}]", "p".repeat(42))),
             ("USHER_DRAW__KEYS", format!("[{{id = \"a\", secret = \"{}\"}}]", "k".repeat(40))),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();

@@ -6,7 +6,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use usher_events::ids::OpeningId;
 use usher_events::log::Partition;
+use usher_events::time::Timestamp;
 use usher_http::as_of::AsOf;
+use usher_http::pass::{PassKeys, Visit};
 use usher_http::problem::Problem;
 
 use super::forward::Elsewhere;
@@ -20,6 +22,8 @@ struct Answer<'a> {
     opening: Option<&'a OpeningId>,
     #[serde(flatten)]
     resource: &'a Resource,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pass: Option<String>,
     as_of: AsOf,
 }
 
@@ -29,6 +33,38 @@ pub(super) fn respond(
     partition: Partition,
     reply: Result<Reply, Overloaded>,
 ) -> Result<Response, Problem> {
+    respond_with(opening, partition, reply, None)
+}
+
+/// The response to an entry: with a pass while the visitor is inside. Nobody
+/// else may keep it.
+pub(super) fn admit(
+    passes: &PassKeys,
+    opening: &OpeningId,
+    partition: Partition,
+    reply: Result<Reply, Overloaded>,
+) -> Result<Response, Problem> {
+    let pass = match &reply {
+        Ok(Reply::Done { resource, .. }) => match **resource {
+            Resource::Entry { ticket, leave_by: Some(leave_by), max_seats, .. } => {
+                let visit = Visit { opening, ticket, leave_by, max_seats };
+                Some(passes.sign(visit, Timestamp::now())?)
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let mut response = respond_with(opening, partition, reply, pass)?;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn respond_with(
+    opening: &OpeningId,
+    partition: Partition,
+    reply: Result<Reply, Overloaded>,
+    pass: Option<String>,
+) -> Result<Response, Problem> {
     match reply {
         Ok(Reply::Done { created, resource, position }) => {
             let as_of = AsOf::one(partition, position);
@@ -36,7 +72,8 @@ pub(super) fn respond(
                 return Err(problems::refund_due(&resource, as_of));
             }
             let names_itself = matches!(*resource, Resource::Opening { .. });
-            let answer = Answer { opening: names_itself.then_some(opening), resource: &resource, as_of };
+            let opening = names_itself.then_some(opening);
+            let answer = Answer { opening, resource: &resource, pass, as_of };
             json(if created { StatusCode::CREATED } else { StatusCode::OK }, &answer)
         }
         Ok(Reply::Refused { refusal, position }) => {

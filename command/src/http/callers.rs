@@ -5,8 +5,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::Deserialize;
 use usher_events::ids::{Actor, OpeningId, Ticket};
-use usher_http::auth::Caller;
+use usher_events::time::Timestamp;
+use usher_http::auth::{self, Caller};
 use usher_http::body::Path;
+use usher_http::pass;
 use usher_http::problem::Problem;
 
 use super::CommandState;
@@ -65,16 +67,22 @@ impl FromRequestParts<CommandState> for Seller {
     }
 }
 
-/// The visitor whose secret came along.
-pub(super) struct Visitor {
+/// The visitor who holds seats in the opening in the path: by their secret, or
+/// by the pass that they got at its entry.
+pub(super) struct Holder {
     pub(super) ticket: Ticket,
     pub(super) actor: Actor,
 }
 
-impl FromRequestParts<CommandState> for Visitor {
+impl FromRequestParts<CommandState> for Holder {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &CommandState) -> Result<Self, Problem> {
+        let Path(InOpening { opening }) = Path::from_request_parts(parts, state).await?;
+        if let Some(pass) = auth::credential(&parts.headers)?.filter(|shown| pass::is_meant(shown)) {
+            let ticket = state.passes.verify(pass, &opening, Timestamp::now())?.sub;
+            return Ok(Self { ticket, actor: Actor::Visitor(ticket) });
+        }
         let (ticket, actor) = state.keys.caller(&parts.headers)?.visitor()?;
         Ok(Self { ticket, actor })
     }

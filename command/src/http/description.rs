@@ -119,8 +119,26 @@ pub(super) struct EntryAnswer {
     /// Until when; later while a hold lasts longer. None once the visit is over.
     #[schema(format = DateTime, required = true, example = "2026-03-01T11:20:00Z")]
     leave_by: Option<String>,
+    /// The most seats that the visitor may hold and have booked.
+    #[schema(example = 4)]
+    max_seats: u32,
+    /// Shows a booking site that the visitor is inside, for a minute at most:
+    /// a JWT with `iss`, `aud` (the opening), `sub` (the ticket), `max_seats`,
+    /// `iat`, `exp` and `jti`. Only when entering.
+    #[schema(example = "eyJ0eXAiOiJKV1QiLCJhbGciOiJFZERTQSIsImtpZCI6IjIwMjYtYSJ9.eyJpc3Mi...")]
+    pass: Option<String>,
     #[schema(example = "3.1042")]
     as_of: String,
+}
+
+/// A JSON Web Key Set (RFC 7517).
+#[derive(ToSchema)]
+pub(super) struct KeySetAnswer {
+    #[schema(value_type = Vec<serde_json::Map<String, serde_json::Value>>, example = json!([{
+        "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "2026-a",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+    }]))]
+    keys: Vec<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// A hold as it is now.
@@ -190,6 +208,7 @@ pub(super) fn complete(openapi: &mut OpenApi) {
         ("visitor", "The visitor's secret: 32 random bytes as 43 characters of base64url"),
         ("operator", "An operator's API key"),
         ("merchant", "A merchant's API key"),
+        ("pass", "The pass of a visitor who is inside, for the opening in the path"),
     ] {
         let mut http = Http::new(HttpAuthScheme::Bearer);
         http.description = Some(description.to_owned());

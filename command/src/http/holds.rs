@@ -9,7 +9,7 @@ use usher_http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::callers::Visitor;
+use super::callers::Holder;
 use super::description::HoldAnswer;
 use super::tickets::Nothing;
 use super::{CommandState, answer};
@@ -34,13 +34,14 @@ struct HoldBody {
 /// Hold seats: all of them or none.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}/holds/{hold}", tag = "seats",
-    security(("visitor" = [])),
+    security(("visitor" = []), ("pass" = [])),
     params(("opening" = String, Path), ("hold" = uuid::Uuid, Path, description = "Made by the client")),
     request_body = HoldBody,
     responses(
         (status = 201, description = "Held", body = HoldAnswer),
         (status = 200, description = "Was held by the same request before; the hold as it is now"),
         (status = 403, description = "Problem `not-inside`"),
+        (status = 401, description = "Problem `pass-refused` with a reason: expired, audience, unknown-key, signature, algorithm, issuer or malformed"),
         (status = 404, description = "Problem `unknown-opening`, `unknown-ticket` or `unknown-showing`"),
         (status = 409, description = "Problem `seats-taken` names each seat and why; `too-many-seats`; `id-in-use`; `wrong-state`"),
         (status = 410, description = "Problem `gone`: the visit is over"),
@@ -50,7 +51,7 @@ struct HoldBody {
 async fn hold(
     State(state): State<CommandState>,
     Path((opening, hold)): Path<(OpeningId, HoldId)>,
-    Visitor { ticket, actor }: Visitor,
+    Holder { ticket, actor }: Holder,
     Json(body): Json<HoldBody>,
 ) -> Result<Response, Problem> {
     let command = Command::Hold { hold, ticket, showing: body.showing, seats: body.seats };
@@ -60,10 +61,11 @@ async fn hold(
 /// Release a hold.
 #[utoipa::path(
     delete, path = "/v1/openings/{opening}/holds/{hold}", tag = "seats",
-    security(("visitor" = [])),
+    security(("visitor" = []), ("pass" = [])),
     params(("opening" = String, Path), ("hold" = uuid::Uuid, Path)),
     responses(
         (status = 200, description = "Released, now or before; the hold as it is now", body = HoldAnswer),
+        (status = 401, description = "Problem `pass-refused` with a reason: expired, audience, unknown-key, signature, algorithm, issuer or malformed"),
         (status = 404, description = "Problem `unknown-opening` or `unknown-hold`, also when it is another visitor's"),
         (status = 409, description = "Problem `hold-booked`")
     )
@@ -71,7 +73,7 @@ async fn hold(
 async fn release(
     State(state): State<CommandState>,
     Path((opening, hold)): Path<(OpeningId, HoldId)>,
-    Visitor { ticket, actor }: Visitor,
+    Holder { ticket, actor }: Holder,
 ) -> Result<Response, Problem> {
     answer::as_change(state.decide(opening, None, actor, Command::Release { hold, ticket }).await)
 }
@@ -79,7 +81,7 @@ async fn release(
 /// Make a hold last longer, as often as the policy lets it.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}/holds/{hold}/extensions/{extension}", tag = "seats",
-    security(("visitor" = [])),
+    security(("visitor" = []), ("pass" = [])),
     params(
         ("opening" = String, Path), ("hold" = uuid::Uuid, Path),
         ("extension" = uuid::Uuid, Path, description = "Made by the client")
@@ -88,6 +90,7 @@ async fn release(
     responses(
         (status = 201, description = "Extended; the hold as it is now", body = HoldAnswer),
         (status = 200, description = "Was extended by the same request before"),
+        (status = 401, description = "Problem `pass-refused` with a reason: expired, audience, unknown-key, signature, algorithm, issuer or malformed"),
         (status = 404, description = "Problem `unknown-opening` or `unknown-hold`, also when it is another visitor's"),
         (status = 409, description = "Problem `no-more-extensions`, `hold-over`, `hold-booked` or `id-in-use`"),
         (status = 422, description = "Problem `id-reused`")
@@ -96,7 +99,7 @@ async fn release(
 async fn extend(
     State(state): State<CommandState>,
     Path((opening, hold, extension)): Path<(OpeningId, HoldId, ExtensionId)>,
-    Visitor { ticket, actor }: Visitor,
+    Holder { ticket, actor }: Holder,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<Response, Problem> {
     state.decide(opening, None, actor, Command::Extend { hold, ticket, extension }).await

@@ -7,6 +7,7 @@ mod description;
 mod forward;
 mod holds;
 mod openings;
+mod passes;
 mod problems;
 mod running;
 mod tickets;
@@ -19,6 +20,7 @@ use axum::response::Response;
 use usher_events::ids::{Actor, CommandId, OpeningId};
 use usher_events::time::Timestamp;
 use usher_http::auth::Keys;
+use usher_http::pass::PassKeys;
 use usher_http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -29,7 +31,7 @@ use forward::Forwarding;
 
 use crate::draw_keys::DrawKeys;
 use crate::opening::{Command, Request};
-use crate::writer::Writers;
+use crate::writer::{Overloaded, Reply, Writers};
 
 /// What the routes of commands need.
 #[derive(Debug, Clone)]
@@ -40,6 +42,8 @@ pub struct CommandState {
     pub keys: Keys,
     /// What new openings commit to.
     pub draw_keys: Arc<DrawKeys>,
+    /// What passes are signed with.
+    pub passes: Arc<PassKeys>,
 }
 
 impl CommandState {
@@ -52,13 +56,23 @@ impl CommandState {
         actor: Actor,
         command: Command,
     ) -> Result<Response, Problem> {
-        let digest = command.digest(&opening);
+        let partition = self.writers.partition_of(&opening);
+        let reply = self.ask(&opening, id, actor, command).await?;
+        answer::respond(&opening, partition, reply)
+    }
+
+    async fn ask(
+        &self,
+        opening: &OpeningId,
+        id: Option<CommandId>,
+        actor: Actor,
+        command: Command,
+    ) -> Result<Result<Reply, Overloaded>, Problem> {
+        let digest = command.digest(opening);
         let id = id.or_else(|| command.own_id(&digest));
         let Some(id) = id else { return Err(Problem::malformed("an `Idempotency-Key` is needed")) };
-        let partition = self.writers.partition_of(&opening);
         let request = Request { id, digest, actor, now: Timestamp::default(), command };
-        let reply = self.writers.decide(opening.clone(), request).await;
-        answer::respond(&opening, partition, reply)
+        Ok(self.writers.decide(opening.clone(), request).await)
     }
 }
 
@@ -77,6 +91,7 @@ pub fn router(state: CommandState, forwarder: Option<Forwarder>) -> (Router, uto
     let (router, mut openapi) = OpenApiRouter::new()
         .merge(openings::routes())
         .merge(running::routes())
+        .merge(passes::routes())
         .merge(of_everybody)
         .with_state(state.clone())
         .split_for_parts();

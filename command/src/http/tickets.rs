@@ -94,8 +94,9 @@ async fn presence(
 
 /// Enter the seat window.
 ///
-/// There is no pass for other sites yet: the secret itself shows that the
-/// visitor is inside.
+/// The pass shows a booking site that the visitor is inside; it is good for a
+/// minute at most and never beyond the visit, and asking again while inside
+/// gives a fresh one. Sites check it by the keys at `/.well-known/jwks.json`.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}/tickets/{ticket}/entry", tag = "queue",
     security(("visitor" = [])),
@@ -103,7 +104,7 @@ async fn presence(
     request_body = Nothing,
     responses(
         (status = 201, description = "Entered", body = EntryAnswer),
-        (status = 200, description = "Is inside already"),
+        (status = 200, description = "Is inside already; with a fresh pass"),
         (status = 403, description = "Problem `not-your-turn` with state, number, position and serving number"),
         (status = 404, description = "Problem `unknown-opening` or `unknown-ticket`"),
         (status = 409, description = "Problem `wrong-state`: the opening is closed"),
@@ -116,7 +117,9 @@ async fn enter(
     Owner(actor): Owner,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<Response, Problem> {
-    state.decide(opening, None, actor, Command::Enter { ticket }).await
+    let partition = state.writers.partition_of(&opening);
+    let reply = state.ask(&opening, None, actor, Command::Enter { ticket }).await?;
+    answer::admit(&state.passes, &opening, partition, reply)
 }
 
 /// Leave the seat window; live holds are released.

@@ -78,6 +78,7 @@ pub enum Resource {
         state: TicketState,
         #[serde(with = "rfc3339::option")]
         leave_by: Option<Timestamp>,
+        max_seats: u32,
     },
     Admission {
         admission: AdmissionId,

@@ -185,7 +185,8 @@ impl Opening {
             Command::Enter { ticket } | Command::LeaveWindow { ticket } => match self.queue.get(ticket) {
                 Some(entry) => {
                     let leave_by = (entry.state == TicketState::Inside).then_some(entry.deadline);
-                    Resource::Entry { ticket: *ticket, state: entry.state, leave_by }
+                    let max_seats = self.policy.max_seats;
+                    Resource::Entry { ticket: *ticket, state: entry.state, leave_by, max_seats }
                 }
                 None => Resource::Nothing {},
             },

@@ -106,6 +106,16 @@ async fn the_owners_answer_passes_through_unchanged() {
 }
 
 #[tokio::test]
+async fn a_pass_is_signed_by_the_owner_and_holds_seats_through_any_instance() {
+    let (owner, other) = owner_and_other().await;
+    let [a] = other.inside(['a']).await;
+    let entered = other.send(&enter(&a)).await.expect(200);
+    let pass = entered["pass"].as_str().unwrap();
+    other.send(&hold(1, &a, &["G7"]).by(pass)).await.expect(201);
+    owner.send(&hold(1, &a, &["G7"]).by(pass)).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_command_keeps_its_id_whichever_way_it_comes() {
     let (owner, other) = owner_and_other().await;
     other.open().await;

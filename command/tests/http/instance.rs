@@ -17,6 +17,7 @@ use usher_command::writer::{WriterConfig, WriterThreads, Writers};
 use usher_events::log::Log;
 use usher_events::log::embedded::EmbeddedLog;
 use usher_http::auth::{KeyConfig, KeyKind, Keys};
+use usher_http::pass::PassKeys;
 use usher_http::server::{Limits, layered};
 
 use crate::calls::{Answer, Call, MERCHANT, OPERATOR, OTHER_OPERATOR};
@@ -57,7 +58,8 @@ impl Instance {
     pub(crate) fn over(log: Arc<dyn Log>, config: WriterConfig, forwarder: Option<Forwarder>) -> Self {
         let draw_keys = Arc::clone(&config.draw_keys);
         let writers = WriterThreads::start(config, Arc::clone(&log)).unwrap();
-        let state = CommandState { writers: writers.writers(), keys: keys(), draw_keys };
+        let passes = Arc::new(passes("usher", 'p'));
+        let state = CommandState { writers: writers.writers(), keys: keys(), draw_keys, passes };
         let (routes, openapi) = router(state, forwarder);
         let limits = Limits { body_bytes: MAX_BODY, timeout: Duration::from_secs(30) };
         Self {
@@ -158,6 +160,12 @@ pub(crate) fn writer_config(address: &str) -> WriterConfig {
     let key = SecretString::from("a-draw-key-of-at-least-32-characters");
     let draw_keys = Arc::new(DrawKeys::new(vec![("test".to_owned(), key)]).unwrap());
     WriterConfig::new(PARTITIONS, address.to_owned(), draw_keys)
+}
+
+/// The key ring of the deployment called `issuer`, made of `letter`.
+pub(crate) fn passes(issuer: &str, letter: char) -> PassKeys {
+    let seed = SecretString::from(format!("{}A", letter.to_string().repeat(42)));
+    PassKeys::new(issuer, vec![("test".to_owned(), seed)]).unwrap()
 }
 
 fn keys() -> Keys {

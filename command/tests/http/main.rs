@@ -15,6 +15,7 @@ mod holds;
 mod instance;
 mod openings;
 mod overload;
+mod passes;
 mod problems;
 mod queue;
 mod scenes;

@@ -30,7 +30,8 @@ fn an_admitted_visitor_enters_until_the_policys_time_is_over() {
 fn entering_again_while_inside_is_answered_from_the_owners_state() {
     let inside = given(ann_inside());
     inside.when(enter(ANN)).then_already();
-    let entry = Resource::Entry { ticket: ANN, state: TicketState::Inside, leave_by: Some(at(601)) };
+    let entry =
+        Resource::Entry { ticket: ANN, state: TicketState::Inside, leave_by: Some(at(601)), max_seats: 4 };
     assert_eq!(inside.resource(&enter(ANN)), entry);
 }
 
