@@ -41,10 +41,17 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 files! {
     "openings.html": HTML,
     "waiting-room.html": HTML,
+    "console.html": HTML,
+    "console.css": "text/css; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "attention.js": SCRIPT,
+    "chart.js": SCRIPT,
+    "console-words.js": SCRIPT,
+    "console.js": SCRIPT,
+    "desk.js": SCRIPT,
     "feed.js": SCRIPT,
+    "flow.js": SCRIPT,
     "openings.js": SCRIPT,
     "scene.js": SCRIPT,
     "session.js": SCRIPT,
@@ -63,6 +70,7 @@ impl File {
 pub(crate) fn router() -> Router {
     Router::new()
         .route("/", get(|headers: HeaderMap| async move { send("openings.html", &headers) }))
+        .route("/console", get(|headers: HeaderMap| async move { send("console.html", &headers) }))
         .route(
             "/openings/{opening}",
             get(|headers: HeaderMap| async move { send("waiting-room.html", &headers) }),
@@ -120,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_page_brings_a_strict_policy() {
-        for path in ["/", "/openings/concert", "/web/style.css"] {
+        for path in ["/", "/console", "/openings/concert", "/web/style.css"] {
             let response = get_at(path, None).await;
             assert_eq!(response.status(), StatusCode::OK, "{path}");
             let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();

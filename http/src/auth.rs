@@ -241,6 +241,19 @@ impl Caller {
         }
     }
 
+    /// The name of the operator who may read what operators see of `opening`,
+    /// or of the deployment as a whole; or why not.
+    pub fn reading_operator(&self, opening: Option<&OpeningId>) -> Result<&Arc<str>, Problem> {
+        match self {
+            Self::Operator(key) => {
+                opening.map_or(Ok(()), |opening| key.allows(Scope::Read, opening))?;
+                Ok(key.name())
+            }
+            Self::Anonymous => Err(Problem::unauthorized("an operator's key is needed")),
+            _ => Err(Problem::forbidden("an operator's key is needed")),
+        }
+    }
+
     /// The merchant who may act on bookings of `opening`, or why not.
     pub fn merchant(&self, opening: &OpeningId) -> Result<Actor, Problem> {
         match self {

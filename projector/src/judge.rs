@@ -43,7 +43,8 @@ impl Judged {
                 Event::WriterClaimed(claimed) => after.claim = Some(Claim { offset, at: claimed.at }),
                 event => {
                     if let Some(opening) = stored.record.key.clone() {
-                        self.batch.events.push(Located { offset, opening, event, before });
+                        let operator = stored.record.headers.actor.strip_prefix("operator:").map(Into::into);
+                        self.batch.events.push(Located { offset, opening, event, operator, before });
                     }
                 }
             }

@@ -65,6 +65,8 @@ pub struct Located {
     pub opening: OpeningId,
     /// What happened.
     pub event: Event,
+    /// The name of the operator's key that caused it, if one did.
+    pub operator: Option<Box<str>>,
     /// The place right before it.
     pub before: Place,
 }

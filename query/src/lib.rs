@@ -4,6 +4,7 @@
 
 mod after;
 mod cache;
+mod console;
 mod draw;
 mod eta;
 mod holds;
@@ -25,6 +26,7 @@ pub fn router(state: QueryState) -> (Router, utoipa::openapi::OpenApi) {
         .merge(draw::routes())
         .merge(seats::routes())
         .merge(holds::routes())
+        .merge(console::routes())
         .with_state(state)
         .split_for_parts()
 }

@@ -4,7 +4,7 @@ use usher_events::event::{Event, ReleasedHold};
 use usher_events::ids::{BookingId, HoldId, PaymentReference, PlanName, SeatId, ShowingId};
 use usher_events::plan::{Plan, Showing};
 
-use super::{BookingState, BookingView, HoldState, HoldView, SeatState, SettlementView};
+use super::{BookingState, BookingView, HoldState, HoldView, Operated, SeatState, SettlementView};
 use crate::store::{Deadline, Located};
 
 /// One change of a booking view.
@@ -37,13 +37,15 @@ pub enum Change {
     BookingSeats(BookingId, Vec<SeatId>),
     /// A payment ended so.
     Settlement(HoldId, PaymentReference, SettlementView),
+    /// An operator did something.
+    Operated(Operated),
 }
 
 impl Change {
     /// What `located` changes, in order.
     pub fn of(located: &Located) -> Vec<Self> {
         let given = located.offset;
-        let mut changes = Vec::new();
+        let mut changes: Vec<Self> = Operated::of(located).map(Self::Operated).into_iter().collect();
         let freed = |changes: &mut Vec<Self>, released: &ReleasedHold, state| {
             changes.push(Self::HoldState(released.hold, state));
             changes.push(seats(&released.showing, &released.seats, SeatState::Free));

@@ -1,6 +1,6 @@
 //! Booking views in memory: the embedded default, and the oracle for Postgres.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -9,8 +9,8 @@ use usher_events::log::Partition;
 use usher_events::plan::{Plan, Showing};
 
 use super::{
-    BookingReader, BookingView, Change, HoldView, SeatChanges, SeatCounts, SeatMap, SeatState, SeatView,
-    SettlementView,
+    BookingReader, BookingView, Change, HoldView, OPERATED_SHOWN, Operated, SeatChanges, SeatCounts, SeatMap,
+    SeatState, SeatView, SettlementView,
 };
 use crate::stops::Stops;
 use crate::store::{Act, AsOf, Batch, Located, Place, Skip, Stop, Store, StoreError, ViewError};
@@ -30,6 +30,8 @@ struct Bookings {
     holds: HashMap<HoldId, HoldView>,
     bookings: HashMap<BookingId, BookingView>,
     settlements: HashMap<(HoldId, PaymentReference), SettlementView>,
+    /// The newest acts of operators, newest first.
+    operated: VecDeque<Operated>,
 }
 
 #[derive(Debug, Default)]
@@ -129,6 +131,7 @@ impl Bookings {
                 Change::Settlement(hold, payment, _) => {
                     new(self.settlements.contains_key(&(*hold, payment.clone())), payment)?;
                 }
+                Change::Operated(_) => {}
             }
         }
         Ok(())
@@ -153,6 +156,10 @@ impl Bookings {
             }
             Change::Settlement(hold, payment, settlement) => {
                 self.settlements.insert((hold, payment), settlement);
+            }
+            Change::Operated(act) => {
+                self.operated.push_front(act);
+                self.operated.truncate(OPERATED_SHOWN);
             }
         }
     }
@@ -341,6 +348,16 @@ impl BookingReader for MemoryBookings {
         self.read(opening, partition, |bookings| {
             bookings
                 .and_then(|bookings| bookings.settlements.get(&(hold, payment_reference.clone())).cloned())
+        })
+    }
+
+    async fn operated(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+    ) -> Result<AsOf<Vec<Operated>>, ViewError> {
+        self.read(opening, partition, |bookings| {
+            bookings.into_iter().flat_map(|bookings| &bookings.operated).cloned().collect()
         })
     }
 

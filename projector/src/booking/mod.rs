@@ -2,6 +2,7 @@
 
 mod change;
 pub mod memory;
+mod operated;
 pub mod postgres;
 mod rows;
 
@@ -19,6 +20,7 @@ use usher_events::plan::{Plan, Showing};
 use crate::store::{AsOf, Deadline, Place, ViewError};
 
 pub use change::Change;
+pub use operated::{OPERATED_SHOWN, Operated};
 
 /// What a seat is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -206,6 +208,13 @@ pub trait BookingReader: Send + Sync + 'static {
         hold: HoldId,
         payment_reference: &PaymentReference,
     ) -> Result<AsOf<Option<SettlementView>>, ViewError>;
+
+    /// What operators did, newest first, at most [`OPERATED_SHOWN`].
+    async fn operated(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+    ) -> Result<AsOf<Vec<Operated>>, ViewError>;
 
     /// How far the view of `partition` is.
     async fn reached(&self, partition: Partition) -> Result<Place, ViewError>;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use usher_events::ids::{BookingId, HoldId, OpeningId, PaymentReference, PlanName, SeatId, ShowingId};
 use usher_events::plan::{Plan, Showing};
+use usher_events::record::Offset;
 
-use super::{BookingView, Change, HoldState, HoldView, SeatState, SettlementView};
+use super::{BookingView, Change, HoldState, HoldView, Operated, SeatState, SettlementView};
 use crate::store::{Deadline, Located};
 
 /// What changes in a hold that is in the table already.
@@ -35,6 +36,7 @@ pub(super) struct Rows {
     pub(super) bookings: HashMap<(OpeningId, BookingId), BookingView>,
     pub(super) booking_seats: HashMap<(OpeningId, BookingId), Vec<SeatId>>,
     pub(super) settlements: Vec<(OpeningId, HoldId, PaymentReference, SettlementView)>,
+    pub(super) operated: Vec<(OpeningId, Offset, Operated)>,
 }
 
 impl Rows {
@@ -44,7 +46,12 @@ impl Rows {
         for located in events {
             let mut risen = Vec::new();
             for change in Change::of(located) {
-                rows.add(&located.opening, change, &mut risen);
+                match change {
+                    Change::Operated(act) => {
+                        rows.operated.push((located.opening.clone(), located.offset, act))
+                    }
+                    change => rows.add(&located.opening, change, &mut risen),
+                }
             }
         }
         rows
@@ -87,6 +94,8 @@ impl Rows {
             Change::Settlement(hold, payment, settlement) => {
                 self.settlements.push((opening, hold, payment, settlement));
             }
+            // Gathered with its offset.
+            Change::Operated(_) => {}
         }
     }
 

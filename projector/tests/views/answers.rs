@@ -65,6 +65,8 @@ impl Questions {
             let showings = view.showings(opening, PARTITION).await.unwrap();
             lines.push(format!("{opening} {showings:?}"));
             lines.push(format!("{opening} {:?}", view.counts(opening, PARTITION).await.unwrap()));
+            let operated = view.operated(opening, PARTITION).await.unwrap();
+            lines.push(format!("{opening} {operated:?}"));
             for plan in &asked.plans {
                 lines.push(format!("{opening} {:?}", view.plan(opening, PARTITION, plan).await.unwrap()));
             }

@@ -48,6 +48,9 @@ impl Pen {
             Fact::Happened(opening, event) => {
                 let stamp = self.next();
                 self.put(stamp, Some(opening.clone()), encode(event).unwrap());
+                if let Some(record) = self.records.last_mut().filter(|_| by_operator(event)) {
+                    record.record.headers.actor = "operator:box-office".into();
+                }
             }
             Fact::Garbage(opening) => {
                 let stamp = self.next();
@@ -94,6 +97,22 @@ impl Pen {
         let record = Record { key, value, headers };
         self.records.push(StoredRecord { offset, appended_at: Timestamp(0), record });
     }
+}
+
+/// Whether an operator causes such events here.
+fn by_operator(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::OpeningScheduled(_)
+            | Event::OpeningRescheduled(_)
+            | Event::PlanAdded(_)
+            | Event::ShowingAdded(_)
+            | Event::PolicyChanged(_)
+            | Event::MessageChanged(_)
+            | Event::OpeningPaused(_)
+            | Event::OpeningResumed(_)
+            | Event::BookingCancelled(_)
+    )
 }
 
 /// The records as steps of at most so many records each, in turn.

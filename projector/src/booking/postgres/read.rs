@@ -17,8 +17,8 @@ use usher_events::time::Timestamp;
 use uuid::Uuid;
 
 use super::super::{
-    BookingReader, BookingState, BookingView, HoldState, HoldView, SeatChanges, SeatCounts, SeatMap,
-    SeatState, SeatView, SettlementView,
+    BookingReader, BookingState, BookingView, HoldState, HoldView, OPERATED_SHOWN, Operated, SeatChanges,
+    SeatCounts, SeatMap, SeatState, SeatView, SettlementView,
 };
 use super::PostgresBookings;
 use super::write::seats_of;
@@ -286,6 +286,31 @@ impl BookingReader for PostgresBookings {
                 booking: BookingId(booking),
                 refund: refund.map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
             }))
+        })
+    }
+
+    async fn operated(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+    ) -> Result<AsOf<Vec<Operated>>, ViewError> {
+        let query = with_place!(
+            "SELECT true AS found, at_offset, at, by_whom, what, detail FROM operated
+             WHERE opening = $2 ORDER BY at_offset DESC LIMIT $3"
+        );
+        let shown = i64::try_from(OPERATED_SHOWN).unwrap_or(i64::MAX);
+        let query = query.bind(partition.cast_signed()).bind(opening.as_str()).bind(shown);
+        decoded(self.rows(query).await?, |mut rows| {
+            rows.sort_by_key(|row| std::cmp::Reverse(row.try_get::<i64, _>("at_offset").unwrap_or(0)));
+            let act = |row: &PgRow| -> Result<Operated, sqlx::Error> {
+                Ok(Operated {
+                    at: Timestamp(row.try_get("at")?),
+                    by: row.try_get("by_whom")?,
+                    what: row.try_get("what")?,
+                    detail: row.try_get("detail")?,
+                })
+            };
+            rows.iter().map(act).collect()
         })
     }
 

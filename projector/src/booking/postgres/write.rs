@@ -6,9 +6,10 @@ use serde::Serialize;
 use sqlx::{PgConnection, Row};
 use usher_events::ids::{OpeningId, SeatId, ShowingId};
 use usher_events::plan::{Plan, Showing};
+use usher_events::record::Offset;
 
 use super::super::rows::{HoldPatch, Rows, SeatRows};
-use super::super::{BookingState, BookingView, HoldState, HoldView, SeatState, SettlementView};
+use super::super::{BookingState, BookingView, HoldState, HoldView, Operated, SeatState, SettlementView};
 use crate::places::signed;
 
 /// Why rows could not be written.
@@ -82,6 +83,9 @@ pub(super) async fn all(connection: &mut PgConnection, rows: Rows) -> Result<(),
     }
     if !rows.settlements.is_empty() {
         add_settlements(connection, &rows.settlements).await?;
+    }
+    if !rows.operated.is_empty() {
+        add_operated(connection, &rows.operated).await?;
     }
     Ok(())
 }
@@ -274,6 +278,25 @@ async fn add_settlements(connection: &mut PgConnection, rows: &[SettlementRow]) 
         .bind(column(rows, |row| row.2.to_string()))
         .bind(column(rows, |row| row.3.booking.0))
         .bind(refunds.collect::<Result<Vec<_>, _>>()?);
+    insert.execute(connection).await?;
+    Ok(())
+}
+
+async fn add_operated(
+    connection: &mut PgConnection,
+    rows: &[(OpeningId, Offset, Operated)],
+) -> Result<(), Fault> {
+    let insert = sqlx::query(
+        "INSERT INTO operated (opening, at_offset, at, by_whom, what, detail)
+         SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[])",
+    );
+    let insert = insert
+        .bind(column(rows, |row| row.0.to_string()))
+        .bind(column(rows, |row| signed(row.1)))
+        .bind(column(rows, |row| row.2.at.0))
+        .bind(column(rows, |row| row.2.by.clone()))
+        .bind(column(rows, |row| row.2.what.clone()))
+        .bind(column(rows, |row| row.2.detail.clone()));
     insert.execute(connection).await?;
     Ok(())
 }
