@@ -6,4 +6,5 @@
 pub mod draw_keys;
 pub mod http;
 pub mod opening;
+pub mod quicknet;
 pub mod writer;

@@ -46,6 +46,36 @@ impl Ranks {
         true
     }
 
+    /// Adds many numbers at once, in any order.
+    pub fn extend(&mut self, numbers: impl IntoIterator<Item = u32>) {
+        for number in numbers.into_iter().filter(|number| *number > 0) {
+            let word = (number - 1) as usize / 64;
+            if self.present.len() <= word {
+                self.present.resize(word + 1, 0);
+            }
+            if !self.contains(number) {
+                self.flip(number);
+                self.len += 1;
+            }
+        }
+        self.sum_again();
+    }
+
+    /// Makes the sums anew, each node adding itself to the one that covers it.
+    fn sum_again(&mut self) {
+        let last = self.present.iter().rposition(|word| *word != 0);
+        let size = last.map_or(0, |word| word * 64 + 64 - self.present[word].leading_zeros() as usize);
+        let size = size.max(self.tree.len());
+        self.tree.clear();
+        self.tree.extend((0..size).map(|bit| (self.present[bit / 64] >> (bit % 64) & 1) as u32));
+        for i in 1..=size {
+            let above = i + low_bit(i);
+            if above <= size {
+                self.tree[above - 1] += self.tree[i - 1];
+            }
+        }
+    }
+
     /// Removes `number`; false when it was not there.
     pub fn remove(&mut self, number: u32) -> bool {
         if !self.contains(number) {
@@ -125,6 +155,26 @@ mod tests {
     use super::Ranks;
 
     proptest! {
+        #[test]
+        fn many_numbers_at_once_are_the_same_as_one_after_another(
+            before in prop::collection::vec(1u32..300, 0..50),
+            many in prop::collection::vec(0u32..400, 0..200),
+            after in prop::collection::vec(1u32..500, 0..50),
+        ) {
+            let (mut one_by_one, mut at_once) = (Ranks::default(), Ranks::default());
+            for number in &before {
+                one_by_one.insert(*number);
+                at_once.insert(*number);
+            }
+            many.iter().for_each(|number| drop(one_by_one.insert(*number)));
+            at_once.extend(many);
+            prop_assert_eq!(&at_once, &one_by_one);
+            for number in &after {
+                prop_assert_eq!(at_once.insert(*number), one_by_one.insert(*number));
+            }
+            prop_assert_eq!(at_once, one_by_one);
+        }
+
         #[test]
         fn ranks_agree_with_a_sorted_set(changes in prop::collection::vec((any::<bool>(), 1u32..300), 0..400)) {
             let mut ranks = Ranks::default();

@@ -10,6 +10,7 @@ use serde::Serialize;
 use usher_events::draw::inclusion_proof;
 use usher_events::event::{Beacon, BeaconValue};
 use usher_events::ids::{Hash, OpeningId, Ticket};
+use usher_events::time::{Timestamp, rfc3339};
 use usher_http::as_of::AsOf;
 use usher_http::body::{Path, Query};
 use usher_http::problem::Problem;
@@ -45,9 +46,20 @@ struct DrawDocument {
 
 #[derive(Serialize)]
 struct BeaconDocument {
-    #[serde(flatten)]
-    named: Beacon,
-    value: Option<BeaconValue>,
+    source: String,
+    round: u64,
+    #[serde(with = "rfc3339")]
+    round_at: Timestamp,
+    signature: Option<String>,
+    randomness: Option<Hash>,
+}
+
+impl BeaconDocument {
+    fn new(named: Beacon, value: Option<BeaconValue>) -> Self {
+        let Beacon { source, round, round_at } = named;
+        let (signature, randomness) = value.map(|value| (value.signature, value.randomness)).unzip();
+        Self { source, round, round_at, signature, randomness }
+    }
 }
 
 /// The draw's data; null before they exist.
@@ -66,7 +78,7 @@ async fn draw(
     let Some(status) = found.value else { return Err(missing("opening", partition, found.position)) };
     let DrawView { seed_commitment, draw_key_id, beacon, cohort_root, count, seed, beacon_value, order_root } =
         status.draw;
-    let beacon = beacon.map(|named| BeaconDocument { named, value: beacon_value });
+    let beacon = beacon.map(|named| BeaconDocument::new(named, beacon_value));
     let as_of = AsOf::one(partition, found.position);
     json(&DrawDocument { seed_commitment, draw_key_id, seed, beacon, cohort_root, order_root, count, as_of })
 }

@@ -1,6 +1,7 @@
 //! The HTTP of commands.
 
 mod answer;
+mod beacon;
 mod bookings;
 mod callers;
 mod description;
@@ -24,6 +25,7 @@ use usher_http::pass::PassKeys;
 use usher_http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use beacon::{Round, bring_beacon_as};
 pub use forward::Forwarder;
 pub use openings::schedule_as;
 
@@ -92,6 +94,7 @@ pub fn router(state: CommandState, forwarder: Option<Forwarder>) -> (Router, uto
         .merge(openings::routes())
         .merge(running::routes())
         .merge(passes::routes())
+        .merge(beacon::routes())
         .merge(of_everybody)
         .with_state(state.clone())
         .split_for_parts();

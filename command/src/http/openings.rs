@@ -17,6 +17,7 @@ use usher_http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::beacon::NamedBeacon;
 use super::callers::Operator;
 use super::description::{OpeningAnswer, PlanAnswer, ShowingAnswer};
 use super::{CommandState, answer, problems};
@@ -49,10 +50,10 @@ struct ScheduleBody {
     #[serde(with = "rfc3339")]
     #[schema(value_type = String, format = DateTime, example = "2026-03-01T15:00:00Z")]
     closes_at: Timestamp,
-    /// Not supported yet.
+    /// The public randomness that the draw waits for, if it does; it cannot
+    /// be named later, or changed.
     #[serde(default)]
-    #[schema(value_type = Option<Map<String, Value>>)]
-    beacon: Option<Beacon>,
+    beacon: Option<NamedBeacon>,
     /// The rules; what is not named has its default.
     #[serde(default)]
     #[schema(value_type = Map<String, Value>, example = json!({"capacity": 200, "payment": "merchant"}))]
@@ -176,9 +177,6 @@ async fn schedule_body(
     actor: Actor,
     body: ScheduleBody,
 ) -> Result<Response, Problem> {
-    if body.beacon.is_some() {
-        return Err(Problem::invalid("beacon", "draws with a beacon are not supported yet"));
-    }
     let mut details = body.details;
     let with_details = |(name, seating): (PlanName, Seating)| {
         let details = details.remove(&name).unwrap_or_default();
@@ -196,7 +194,7 @@ async fn schedule_body(
         drains_at: body.drains_at,
         closes_at: body.closes_at,
         policy: body.policy,
-        beacon: None,
+        beacon: body.beacon.map(Beacon::from),
         plans,
         showings: body.showings.into_iter().map(ShowingBody::showing).collect(),
         seed_commitment,

@@ -47,6 +47,7 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
         | Refusal::IdReused
         | Refusal::IdInUse
         | Refusal::LobbyClosed
+        | Refusal::NoBeacon
         | Refusal::MerchantConfirms
         | Refusal::WrongSeed
         | Refusal::NotDue => problem,
@@ -67,6 +68,7 @@ fn status_and_title(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::IdInUse => (StatusCode::CONFLICT, "The id is in use"),
         Refusal::WrongState { .. } => (StatusCode::CONFLICT, "The opening's state does not allow this"),
         Refusal::LobbyClosed => (StatusCode::CONFLICT, "The lobby is closed"),
+        Refusal::NoBeacon => (StatusCode::CONFLICT, "The draw takes no beacon"),
         Refusal::Full { .. } => (StatusCode::CONFLICT, "The opening is full"),
         Refusal::NotYourTurn { .. } => (StatusCode::FORBIDDEN, "It is not this visitor's turn"),
         Refusal::Gone { .. } => (StatusCode::GONE, "The place is used up"),

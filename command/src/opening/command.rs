@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use usher_events::event::Beacon;
-use usher_events::event::SeatRefusals;
+use usher_events::event::{Beacon, BeaconValue, SeatRefusals};
 use usher_events::ids::{
     Actor, AdmissionId, BookingId, CommandId, ExtensionId, Hash, HoldId, OpeningId, PaymentReference,
     PlanName, SeatId, ShowingId, Ticket,
@@ -14,6 +13,8 @@ use usher_events::plan::{Plan, Showing};
 use usher_events::policy::Policy;
 use usher_events::time::Timestamp;
 use uuid::Uuid;
+
+use super::queue::Numbering;
 
 /// A command with all that its decision may depend on.
 #[derive(Debug, Clone)]
@@ -57,6 +58,18 @@ pub struct Schedule {
     pub draw_key_id: String,
 }
 
+/// The lobby's order, as it was hashed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Drawn {
+    /// Opens the commitment.
+    pub seed: Hash,
+    /// RFC 6962 tree hash of the tickets in drawn order.
+    pub order_root: Hash,
+    /// The numbers, so that no fold need hash again.
+    #[serde(skip)]
+    pub numbering: Arc<Numbering>,
+}
+
 /// What may be asked of an opening, by people and by its own timers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
@@ -88,6 +101,14 @@ pub enum Command {
     Drain,
     /// End it.
     Close,
+    /// The beacon's round, whose signature was verified: draw with it.
+    BringBeacon {
+        beacon: BeaconValue,
+        /// What the round leads to; not part of what the caller asked. See
+        /// [`Opening::hashes_for`](super::Opening::hashes_for).
+        #[serde(skip)]
+        drawn: Option<Drawn>,
+    },
     /// Get in line.
     Join { ticket: Ticket },
     /// Give the place up.
@@ -114,13 +135,7 @@ pub enum Command {
     /// Timer: `opens_at` has come.
     CloseLobby { cohort_root: Hash, count: u32 },
     /// Timer: the lobby is closed, draw its order.
-    HoldDraw {
-        seed: Hash,
-        order_root: Hash,
-        /// The drawn order, so that no fold need hash it again.
-        #[serde(skip)]
-        order: Arc<[Ticket]>,
-    },
+    HoldDraw(Drawn),
     /// Timer: the order is drawn, open.
     Open,
     /// Timer: slots are free and visitors wait.
@@ -150,6 +165,31 @@ impl Command {
         // that came as JSON.
         drop(serde_json::to_writer(&mut hasher, self));
         Hash(hasher.finalize().into())
+    }
+
+    /// What was hashed for it.
+    pub fn drawn(&self) -> Option<&Drawn> {
+        match self {
+            Self::HoldDraw(drawn) | Self::BringBeacon { drawn: Some(drawn), .. } => Some(drawn),
+            _ => None,
+        }
+    }
+
+    /// Takes what was hashed for the same round of a beacon.
+    pub fn take_hashes(&mut self, made: &Self) {
+        if let (Self::BringBeacon { beacon, drawn }, Self::BringBeacon { beacon: same, drawn: made }) =
+            (self, made)
+            && beacon == same
+        {
+            drawn.clone_from(made);
+        }
+    }
+
+    /// Gives up what was hashed for a caller's command.
+    pub fn drop_hashes(&mut self) {
+        if let Self::BringBeacon { drawn, .. } = self {
+            *drawn = None;
+        }
     }
 
     /// The id of a command whose resource the client named, or that can
@@ -193,6 +233,7 @@ impl Command {
             Self::Resume => "resume",
             Self::Drain => "drain",
             Self::Close => "close",
+            Self::BringBeacon { .. } => "bring-beacon",
             Self::Join { .. } => "join",
             Self::Leave { .. } => "leave",
             Self::Return { .. } => "return",
@@ -205,7 +246,7 @@ impl Command {
             Self::Confirm { .. } => "confirm",
             Self::Cancel { .. } => "cancel",
             Self::CloseLobby { .. } => "close-lobby",
-            Self::HoldDraw { .. } => "draw",
+            Self::HoldDraw(_) => "draw",
             Self::Open => "open",
             Self::AdmitNext => "admit",
             Self::ExpireAdmissions => "expire-admissions",

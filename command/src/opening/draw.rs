@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use usher_events::draw::{commitment, drawn_order, merkle_root};
-use usher_events::event::{DrawHeld, LobbyClosed};
+use usher_events::draw::{commitment, drawn_indices, merkle_root};
+use usher_events::event::{Beacon, BeaconValue, DrawHeld, LobbyClosed};
 use usher_events::ids::{CommandId, Hash, Ticket};
 use usher_events::time::Timestamp;
 
-use super::{Command, Decision, Opening, OpeningState, Refusal};
+use super::{Command, Decision, Drawn, Numbering, Opening, OpeningState, Refusal};
 
 /// What a seed is derived from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +29,22 @@ pub struct Undrawn {
     pub seed_commitment: Hash,
 }
 
-/// Hashes that a timer's command needs; a million take a second, so that
-/// they may be made in another thread while the opening's commands wait.
+/// Hashes that a command needs; a million take a second, so that they may be
+/// made in another thread.
 #[derive(Debug)]
 pub struct HashJob {
     cohort: Vec<Ticket>,
-    draw: Option<(SeedNeeded, Hash)>,
+    draw: Option<DrawJob>,
+}
+
+/// What a draw needs beside its cohort.
+#[derive(Debug)]
+struct DrawJob {
+    /// Each ticket's place in the queue's list.
+    places: Vec<u32>,
+    needed: SeedNeeded,
+    cohort_root: Hash,
+    beacon: Option<BeaconValue>,
 }
 
 impl HashJob {
@@ -50,21 +60,32 @@ impl HashJob {
 
     /// What the seed derives from, when this is the draw.
     pub fn needs_seed(&self) -> Option<&SeedNeeded> {
-        self.draw.as_ref().map(|(needed, _)| needed)
+        self.draw.as_ref().map(|draw| &draw.needed)
     }
 
     /// Hashes: the lobby's root, or with the seed the drawn order.
     pub fn run(mut self, seed: Option<Hash>) -> Command {
-        match (self.draw, seed) {
-            (Some((_, cohort_root)), Some(seed)) => {
-                let order: Arc<[Ticket]> = drawn_order(&seed, &cohort_root, None, &self.cohort).into();
-                Command::HoldDraw { seed, order_root: merkle_root(&order), order }
-            }
+        match (self.draw.take(), seed) {
+            (Some(draw), Some(seed)) => self.draw(seed, draw),
             _ => {
                 self.cohort.sort_unstable();
                 let count = u32::try_from(self.cohort.len()).unwrap_or(u32::MAX);
                 Command::CloseLobby { cohort_root: merkle_root(&self.cohort), count }
             }
+        }
+    }
+
+    fn draw(self, seed: Hash, job: DrawJob) -> Command {
+        let DrawJob { places, cohort_root, beacon, .. } = job;
+        let randomness = beacon.as_ref().map(|value| &value.randomness);
+        let indices = drawn_indices(&seed, &cohort_root, randomness, &self.cohort);
+        let order: Vec<Ticket> = indices.iter().map(|at| self.cohort[*at as usize]).collect();
+        let order_root = merkle_root(&order);
+        let places = indices.into_iter().map(|at| places[at as usize]).collect();
+        let drawn = Drawn { seed, order_root, numbering: Arc::new(Numbering::new(places)) };
+        match beacon {
+            Some(beacon) => Command::BringBeacon { beacon, drawn: Some(drawn) },
+            None => Command::HoldDraw(drawn),
         }
     }
 }
@@ -81,29 +102,38 @@ impl Opening {
         })
     }
 
+    /// The beacon whose round the draw waits for, once the lobby is closed.
+    pub fn awaited_beacon(&self) -> Option<&Beacon> {
+        let waiting = self.state == OpeningState::Drawing && self.draw.seed.is_none();
+        self.draw.beacon.as_ref().filter(|_| waiting)
+    }
+
+    /// The hashes that `command` needs before it can be decided.
+    pub fn hashes_for(&self, command: &Command) -> Option<HashJob> {
+        match command {
+            Command::BringBeacon { beacon, drawn: None } if self.takes(beacon) == Ok(true) => {
+                self.draw_job(Some(beacon.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// How many tickets a draw that is held now would hash.
+    pub fn to_be_drawn(&self) -> usize {
+        self.queue.cohort_len() as usize
+    }
+
     /// The hashes that closing the lobby needs.
     pub(super) fn lobby_job(&self) -> HashJob {
-        HashJob { cohort: self.in_lobby().collect(), draw: None }
+        HashJob { cohort: self.queue.cohort().1, draw: None }
     }
 
-    fn in_lobby(&self) -> impl Iterator<Item = Ticket> {
-        let joined = self.queue.entries().iter().filter(|entry| entry.in_lobby());
-        joined.map(|entry| entry.ticket)
-    }
-
-    /// The hashes that the draw needs, once the lobby is closed. An opening
-    /// that waits for its beacon's round has none.
-    pub(super) fn draw_job(&self) -> Option<HashJob> {
+    /// The hashes that the draw needs, once the lobby is closed.
+    pub(super) fn draw_job(&self, beacon: Option<BeaconValue>) -> Option<HashJob> {
         let (scheduled_by, cohort_root) = (self.scheduled_by?, self.draw.cohort_root?);
-        if self.draw.seed.is_some() || self.draw.beacon.is_some() {
-            return None;
-        }
         let needed = SeedNeeded { draw_key_id: self.draw.key_id.clone(), scheduled_by };
-        Some(HashJob { cohort: self.cohort(), draw: Some((needed, cohort_root)) })
-    }
-
-    fn cohort(&self) -> Vec<Ticket> {
-        self.queue.entries().iter().filter(|entry| entry.cohort).map(|entry| entry.ticket).collect()
+        let (places, cohort) = self.queue.cohort();
+        Some(HashJob { cohort, draw: Some(DrawJob { places, needed, cohort_root, beacon }) })
     }
 
     pub(super) fn close_lobby(
@@ -114,25 +144,56 @@ impl Opening {
     ) -> Result<Decision, Refusal> {
         let due = self.state == OpeningState::Scheduled && now >= self.opens_at;
         // Hashes of another lobby than the one that is closed now prove nothing.
-        if !due || self.in_lobby().count() != count as usize {
+        if !due || self.queue.cohort_len() != count {
             return Err(Refusal::NotDue);
         }
         Ok(Decision::Accepted(LobbyClosed { at: now, cohort_root, count }.into()))
     }
 
-    pub(super) fn hold_draw(
-        &self,
-        now: Timestamp,
-        seed: Hash,
-        order_root: Hash,
-    ) -> Result<Decision, Refusal> {
-        if self.state != OpeningState::Drawing || self.draw.seed.is_some() {
+    pub(super) fn hold_draw(&self, now: Timestamp, drawn: &Drawn) -> Result<Decision, Refusal> {
+        if self.draw_due().is_none() {
             return Err(Refusal::NotDue);
         }
-        if commitment(&seed) != self.draw.seed_commitment {
+        self.draw(now, drawn, None)
+    }
+
+    /// Draws with the beacon's round; whoever sends this has verified it.
+    ///
+    /// Refuses every other round than the one that was named, and any before
+    /// the lobby is closed. The same again changes nothing.
+    pub(super) fn bring_beacon(
+        &self,
+        now: Timestamp,
+        beacon: &BeaconValue,
+        drawn: Option<&Drawn>,
+    ) -> Result<Decision, Refusal> {
+        match (self.takes(beacon)?, drawn) {
+            (false, _) => Ok(Decision::Repeated),
+            (true, Some(drawn)) => self.draw(now, drawn, Some(beacon)),
+            (true, None) => Err(Refusal::NotDue),
+        }
+    }
+
+    /// Whether the draw waits for this round; it does not when it has it.
+    fn takes(&self, beacon: &BeaconValue) -> Result<bool, Refusal> {
+        let named = self.draw.beacon.as_ref().ok_or(Refusal::NoBeacon)?;
+        if (&named.source, named.round) != (&beacon.source, beacon.round) {
+            let problem = format!("the draw takes round {} and no other", named.round);
+            return Err(Refusal::invalid("round", problem));
+        }
+        match self.state {
+            _ if self.draw.seed.is_some() => Ok(false),
+            OpeningState::Drawing => Ok(true),
+            state => Err(Refusal::WrongState { state }),
+        }
+    }
+
+    fn draw(&self, now: Timestamp, drawn: &Drawn, beacon: Option<&BeaconValue>) -> Result<Decision, Refusal> {
+        if commitment(&drawn.seed) != self.draw.seed_commitment {
             return Err(Refusal::WrongSeed);
         }
-        Ok(Decision::Accepted(DrawHeld { at: now, seed, beacon: None, order_root }.into()))
+        let (seed, order_root) = (drawn.seed, drawn.order_root);
+        Ok(Decision::Accepted(DrawHeld { at: now, seed, beacon: beacon.cloned(), order_root }.into()))
     }
 
     // --- fold -------------------------------------------------------------
@@ -143,15 +204,17 @@ impl Opening {
         self.queue.lobby_closed();
     }
 
-    pub(super) fn draw_held(&mut self, event: &DrawHeld, order: Option<&[Ticket]>) {
+    pub(super) fn draw_held(&mut self, event: &DrawHeld, numbering: Option<&Numbering>) {
         self.draw.seed = Some(event.seed);
-        if let Some(order) = order {
-            self.queue.drawn(order);
+        if let Some(numbering) = numbering {
+            self.queue.drawn(numbering);
             return;
         }
         let root = self.draw.cohort_root.unwrap_or_default();
         let beacon = event.beacon.as_ref().map(|value| &value.randomness);
-        let order = drawn_order(&event.seed, &root, beacon, &self.cohort());
-        self.queue.drawn(&order);
+        let (places, cohort) = self.queue.cohort();
+        let indices = drawn_indices(&event.seed, &root, beacon, &cohort);
+        let places = indices.into_iter().map(|at| places[at as usize]).collect();
+        self.queue.drawn(&Numbering::new(places));
     }
 }

@@ -31,9 +31,9 @@ use usher_events::ids::{
 use usher_events::policy::Policy;
 use usher_events::time::Timestamp;
 
-pub use command::{Command, Request, Schedule, schedule_id};
+pub use command::{Command, Drawn, Request, Schedule, schedule_id};
 pub use draw::{HashJob, SeedNeeded, Undrawn};
-pub use queue::Queue;
+pub use queue::{Numbering, Queue};
 pub use refusal::{Refusal, SeatConflict, SeatProblem};
 pub use resource::{BookingState, HoldState, Resource};
 pub use timers::Due;
@@ -54,9 +54,9 @@ pub struct Fact {
     pub digest: Hash,
     /// What happened.
     pub event: Event,
-    /// The drawn order where it is known already; else a draw's fold computes it.
+    /// A draw's numbers where they are known already; else its fold hashes.
     #[serde(skip)]
-    pub order: Option<Arc<[Ticket]>>,
+    pub numbering: Option<Arc<Numbering>>,
 }
 
 impl PartialEq for Fact {
@@ -221,6 +221,7 @@ impl Opening {
             Command::Resume => self.resume(now),
             Command::Drain => self.drain(now),
             Command::Close => self.close(now),
+            Command::BringBeacon { beacon, drawn } => self.bring_beacon(now, beacon, drawn.as_ref()),
             Command::Join { ticket } => self.join(now, *ticket),
             Command::Leave { ticket } => self.leave(now, *ticket),
             Command::Return { ticket } => self.come_back(now, *ticket),
@@ -278,7 +279,7 @@ impl Opening {
             Event::TicketMoved(event) => self.queue.moved(event),
             Event::VisitorLeft(event) => self.visit_ended(event.ticket, event.state, &event.released),
             Event::LobbyClosed(event) => self.lobby_closed(event),
-            Event::DrawHeld(event) => self.draw_held(event, fact.order.as_deref()),
+            Event::DrawHeld(event) => self.draw_held(event, fact.numbering.as_deref()),
             Event::VisitorsAdmitted(event) => self.admitted(event),
             Event::AdmissionsExpired(event) => self.queue.missed(&event.away, &event.spent),
             Event::VisitorsWentAway(event) => self.queue.went_away(&event.tickets),
@@ -343,7 +344,7 @@ impl Aggregate for Opening {
     async fn handle(&mut self, request: Request, (): &(), sink: &EventSink<Self>) -> Result<(), Refusal> {
         if let Decision::Accepted(event) = self.decide(&request)? {
             let (command_id, digest) = (request.id, request.digest);
-            sink.write(Fact { command_id, digest, event, order: None }, self).await;
+            sink.write(Fact { command_id, digest, event, numbering: None }, self).await;
         }
         Ok(())
     }

@@ -22,14 +22,30 @@ pub(super) struct Entry {
     pub(super) number: u32,
     pub(super) state: TicketState,
     pub(super) misses: u8,
-    /// Whether it is in the draw's cohort.
+    /// Whether it is in the draw's cohort, as far as the lobby tells.
     pub(super) cohort: bool,
 }
 
-impl Entry {
-    /// Whether the draw will give it its number.
-    pub(super) fn in_lobby(&self) -> bool {
-        self.number == 0 && !self.state.is_final()
+/// The drawn numbers by the entries' places in the queue's list, which are
+/// the same wherever the same log is folded: made once, in another thread, so
+/// that no fold looks a million tickets up.
+#[derive(Debug, Default, PartialEq)]
+pub struct Numbering {
+    /// The place of each number's entry, from number 1.
+    places: Vec<u32>,
+    /// Each place's number; 0: none.
+    numbers: Vec<u32>,
+}
+
+impl Numbering {
+    /// Numbers, from 1, the entries at `places`.
+    pub(super) fn new(places: Vec<u32>) -> Self {
+        let len = places.iter().max().map_or(0, |last| *last as usize + 1);
+        let mut numbers = vec![0; len];
+        for (number, at) in (1..).zip(&places) {
+            numbers[*at as usize] = number;
+        }
+        Self { places, numbers }
     }
 }
 
@@ -48,8 +64,11 @@ pub struct Queue {
     /// Deadlines of admitted and of inside tickets.
     pub(super) entering: BTreeSet<(Timestamp, u32)>,
     pub(super) leaving: BTreeSet<(Timestamp, u32)>,
-    /// Whose place went where, for the draw's numbers.
+    /// Whose place went where between lobby and draw, for the drawn numbers.
     moved: HashMap<u32, u32>,
+    lobby_closed: bool,
+    /// How many are in the cohort, as far as the lobby tells.
+    cohort: u32,
     /// The greatest number given, those of the cohort included.
     last_number: u32,
 }
@@ -72,18 +91,32 @@ struct Snapshot {
     entering: BTreeSet<(Timestamp, u32)>,
     leaving: BTreeSet<(Timestamp, u32)>,
     moved: HashMap<u32, u32>,
+    lobby_closed: bool,
+    cohort: u32,
     last_number: u32,
 }
 
 impl From<Snapshot> for Queue {
     fn from(snapshot: Snapshot) -> Self {
-        let Snapshot { entries, by_number, present, counts, entering, leaving, moved, last_number } =
-            snapshot;
+        let Snapshot { entries, by_number, present, counts, entering, leaving, .. } = snapshot;
+        let Snapshot { moved, lobby_closed, cohort, last_number, .. } = snapshot;
         let mut index = Index::default();
         for (at, entry) in (0..).zip(&entries) {
             index.insert(&entries, entry.ticket, at);
         }
-        Self { entries, index, by_number, present, counts, entering, leaving, moved, last_number }
+        Self {
+            entries,
+            index,
+            by_number,
+            present,
+            counts,
+            entering,
+            leaving,
+            moved,
+            lobby_closed,
+            cohort,
+            last_number,
+        }
     }
 }
 
@@ -140,8 +173,20 @@ impl Queue {
         &self.entries[at as usize]
     }
 
-    pub(super) fn entries(&self) -> &[Entry] {
-        &self.entries
+    /// How many the lobby's draw is about.
+    pub(super) fn cohort_len(&self) -> u32 {
+        self.cohort
+    }
+
+    /// The cohort's places and tickets, in the order in which they joined.
+    pub(super) fn cohort(&self) -> (Vec<u32>, Vec<Ticket>) {
+        let len = self.cohort as usize;
+        let (mut places, mut tickets) = (Vec::with_capacity(len), Vec::with_capacity(len));
+        for (at, entry) in (0..).zip(&self.entries).filter(|(_, entry)| entry.cohort) {
+            places.push(at);
+            tickets.push(entry.ticket);
+        }
+        (places, tickets)
     }
 
     /// The present visitors with the smallest numbers, in order.
@@ -167,8 +212,9 @@ impl Queue {
     fn add(&mut self, ticket: Ticket, number: u32, state: TicketState) -> u32 {
         let at = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         self.index.insert(&self.entries, ticket, at);
-        let deadline = Timestamp::default();
-        self.entries.push(Entry { ticket, deadline, number, state, misses: 0, cohort: false });
+        let (deadline, cohort) = (Timestamp::default(), !self.lobby_closed);
+        self.entries.push(Entry { ticket, deadline, number, state, misses: 0, cohort });
+        self.cohort += u32::from(cohort);
         self.counts[state as usize] += 1;
         self.give_number(at, number);
         at
@@ -200,6 +246,9 @@ impl Queue {
         self.counts[old as usize] -= 1;
         self.counts[state as usize] += 1;
         let (deadline, number) = (entry.deadline, entry.number);
+        if !self.lobby_closed && state.is_final() && std::mem::take(&mut entry.cohort) {
+            self.cohort -= 1;
+        }
         match old {
             TicketState::Waiting => drop(self.present.remove(number)),
             TicketState::Admitted => drop(self.entering.remove(&(deadline, at))),
@@ -259,26 +308,43 @@ impl Queue {
     }
 
     pub(super) fn lobby_closed(&mut self) {
-        for entry in &mut self.entries {
-            entry.cohort = entry.in_lobby();
-            self.last_number += u32::from(entry.cohort);
-        }
+        self.lobby_closed = true;
+        self.last_number = self.cohort;
     }
 
-    /// Gives the cohort its numbers, in drawn order.
-    pub(super) fn drawn(&mut self, order: &[Ticket]) {
-        for (number, ticket) in (1..).zip(order) {
-            let Some(drawn) = self.find(ticket) else { continue };
-            let mut owner = drawn;
-            while let Some(next) = self.moved.get(&owner) {
+    /// Gives the cohort its numbers.
+    pub(super) fn drawn(&mut self, drawn: &Numbering) {
+        let count = drawn.places.len();
+        if self.by_number.len() < count {
+            self.by_number.resize(count, u32::MAX);
+        }
+        self.by_number[..count].copy_from_slice(&drawn.places);
+        let mut woken = 0;
+        let numbered = self.entries.iter_mut().zip(&drawn.numbers).filter(|(_, number)| **number > 0);
+        self.present.extend(numbered.filter_map(|(entry, number)| {
+            entry.number = *number;
+            let waits = entry.state == TicketState::Lobby;
+            if waits {
+                entry.state = TicketState::Waiting;
+                woken += 1;
+            }
+            waits.then_some(*number)
+        }));
+        self.counts[TicketState::Lobby as usize] -= woken;
+        self.counts[TicketState::Waiting as usize] += woken;
+        self.number_new_owners();
+    }
+
+    /// Places that were taken over between lobby and draw keep their number.
+    fn number_new_owners(&mut self) {
+        let moved = std::mem::take(&mut self.moved);
+        for from in moved.keys().copied() {
+            let (number, mut owner) = (self.entries[from as usize].number, from);
+            while let Some(next) = moved.get(&owner) {
                 owner = *next;
             }
-            self.give_number(drawn, number);
-            if owner != drawn {
-                self.give_number(owner, number);
-            }
+            self.give_number(owner, number);
         }
-        self.moved.clear();
     }
 
     pub(super) fn entered(&mut self, ticket: Ticket, leave_by: Timestamp) {

@@ -57,6 +57,8 @@ pub enum Refusal {
     WrongState { state: OpeningState },
     #[error("the lobby is closed: the time of opening cannot change any more")]
     LobbyClosed,
+    #[error("the opening's draw takes no beacon")]
+    NoBeacon,
     #[error("the opening has as many tickets as it takes")]
     Full { max_tickets: u32 },
     #[error("it is not this visitor's turn")]
@@ -101,6 +103,7 @@ impl Refusal {
             Self::IdInUse => "id-in-use",
             Self::WrongState { .. } => "wrong-state",
             Self::LobbyClosed => "lobby-closed",
+            Self::NoBeacon => "no-beacon",
             Self::Full { .. } => "full",
             Self::NotYourTurn { .. } => "not-your-turn",
             Self::Gone { .. } => "gone",

@@ -3,13 +3,15 @@
 use garde::Validate;
 use serde_json::Value;
 use usher_events::event::{
-    MessageChanged, OpeningClosed, OpeningDrained, OpeningPaused, OpeningRescheduled, OpeningResumed,
+    Beacon, MessageChanged, OpeningClosed, OpeningDrained, OpeningPaused, OpeningRescheduled, OpeningResumed,
     OpeningScheduled, PlanAdded, PolicyChanged, ShowingAdded,
 };
 use usher_events::ids::{CommandId, PlanName};
 use usher_events::plan::{Plan, Showing};
 use usher_events::policy::Policy;
 use usher_events::time::Timestamp;
+
+use crate::quicknet;
 
 use super::{Decision, DrawFacts, Opening, OpeningState, Refusal, Request, Resource, Schedule};
 
@@ -31,10 +33,8 @@ impl Opening {
         check_text("title", &asked.title)?;
         check_times(now, asked.opens_at, asked.drains_at, asked.closes_at)?;
         check_policy(&asked.policy)?;
-        if let Some(beacon) = &asked.beacon
-            && beacon.round_at <= asked.opens_at
-        {
-            return Err(Refusal::invalid("beacon.round_at", "the round comes out after the opening opens"));
+        if let Some(beacon) = &asked.beacon {
+            check_beacon(beacon, asked.opens_at, asked.closes_at)?;
         }
         if asked.plans.len() > MAX_PLANS {
             return Err(Refusal::invalid("plans", format!("more than {MAX_PLANS}")));
@@ -103,10 +103,13 @@ impl Opening {
             return Ok(Decision::Already);
         }
         check_times(now, event.opens_at, event.drains_at, event.closes_at)?;
-        if let Some(beacon) = &self.draw.beacon
-            && beacon.round_at <= event.opens_at
-        {
-            return Err(Refusal::invalid("opens_at", "the beacon's round comes out after the opening opens"));
+        if let Some(round_at) = self.draw.beacon.as_ref().map(|beacon| beacon.round_at) {
+            if round_at <= event.opens_at {
+                return Err(Refusal::invalid("opens_at", "the beacon's round comes out after it opens"));
+            }
+            if self.draw.seed.is_none() && round_at >= event.closes_at {
+                return Err(Refusal::invalid("closes_at", "the beacon's round comes out before it closes"));
+            }
         }
         Ok(Decision::Accepted(event.into()))
     }
@@ -279,6 +282,27 @@ fn check_times(
     }
     if drains_at.is_some_and(|drains_at| drains_at <= opens_at || drains_at > closes_at) {
         return Err(Refusal::invalid("drains_at", "it drains after it opens and not after it closes"));
+    }
+    Ok(())
+}
+
+/// Only what can be verified is taken, and only what nobody knows before the
+/// lobby is closed.
+fn check_beacon(beacon: &Beacon, opens_at: Timestamp, closes_at: Timestamp) -> Result<(), Refusal> {
+    if beacon.source != quicknet::SOURCE {
+        return Err(Refusal::invalid("beacon.source", format!("expected `{}`", quicknet::SOURCE)));
+    }
+    let Some(round_at) = quicknet::time_of(beacon.round) else {
+        return Err(Refusal::invalid("beacon.round", "this round never comes out"));
+    };
+    if beacon.round_at != round_at {
+        return Err(Refusal::invalid("beacon.round_at", format!("this round comes out at {round_at}")));
+    }
+    if round_at <= opens_at {
+        return Err(Refusal::invalid("beacon.round_at", "the round comes out after the opening opens"));
+    }
+    if round_at >= closes_at {
+        return Err(Refusal::invalid("beacon.round_at", "the round comes out before the opening closes"));
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ impl Opening {
         let (timer, _) = self.timers().find(|(_, at)| at.is_some_and(|at| at <= now))?;
         Some(match timer {
             Timer::CloseLobby => Due::Hash(self.lobby_job()),
-            Timer::HoldDraw => Due::Hash(self.draw_job()?),
+            Timer::HoldDraw => Due::Hash(self.draw_job(None)?),
             Timer::Open => Due::Decide(Command::Open),
             Timer::Drain => Due::Decide(Command::DrainOnTime),
             Timer::ExpireHolds => Due::Decide(Command::ExpireHolds),
@@ -61,7 +61,7 @@ impl Opening {
     pub fn due_at(&self, command: &Command) -> Option<Timestamp> {
         let sends = |timer: Timer| match command {
             Command::CloseLobby { .. } => timer == Timer::CloseLobby,
-            Command::HoldDraw { .. } => timer == Timer::HoldDraw,
+            Command::HoldDraw(_) => timer == Timer::HoldDraw,
             Command::Open => timer == Timer::Open,
             Command::DrainOnTime => timer == Timer::Drain,
             Command::ExpireHolds => timer == Timer::ExpireHolds,
@@ -97,7 +97,7 @@ impl Opening {
         (self.exists() && self.state == OpeningState::Scheduled).then_some(self.opens_at)
     }
 
-    fn draw_due(&self) -> Option<Timestamp> {
+    pub(super) fn draw_due(&self) -> Option<Timestamp> {
         let drawing = self.state == OpeningState::Drawing && self.draw.seed.is_none();
         (drawing && self.draw.beacon.is_none()).then_some(self.opens_at)
     }
@@ -125,7 +125,7 @@ impl Opening {
     pub(super) fn decide_timer(&self, now: Timestamp, timer: &Command) -> Result<Decision, Refusal> {
         match timer {
             Command::CloseLobby { cohort_root, count } => self.close_lobby(now, *cohort_root, *count),
-            Command::HoldDraw { seed, order_root, .. } => self.hold_draw(now, *seed, *order_root),
+            Command::HoldDraw(drawn) => self.hold_draw(now, drawn),
             Command::Open if self.open_due().is_some() => {
                 Ok(Decision::Accepted(OpeningOpened { at: now }.into()))
             }

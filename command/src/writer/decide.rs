@@ -10,8 +10,9 @@ use usher_events::ids::{Actor, OpeningId, SeatId, ShowingId};
 use usher_events::record::{self, Headers, Record};
 use usher_events::time::Timestamp;
 
+use super::hashing::Hashes;
 use super::mailbox::Reply;
-use super::partition::{HashOrder, InFlight, Output, Partition};
+use super::partition::{InFlight, Output, Partition};
 use super::replies::{Answer, Submitted};
 use super::state::Chained;
 use crate::opening::{Command, Decision, Due, Fact, Refusal, Request};
@@ -33,18 +34,18 @@ impl<T> Partition<T> {
         self.release();
     }
 
-    fn decide(&mut self, mut submitted: Submitted<T>, now: Timestamp) {
+    fn decide(&mut self, submitted: Submitted<T>, now: Timestamp) {
         if !self.knows(&submitted.opening) && !matches!(submitted.request.command, Command::Schedule(_)) {
             let sent = self.reign.sent();
             self.wait(sent, submitted, Answer::Refused(Box::new(Refusal::UnknownOpening)));
             return;
         }
-        if self.run_due(&submitted.opening, now) == Timers::Hashing {
-            if let Some(waiting) = self.hashing.get_mut(&submitted.opening) {
-                waiting.push_back(submitted);
-            }
+        self.run_due(&submitted.opening, now);
+        if self.closes_lobby(&submitted.opening) {
+            self.wait_for_hashes(submitted);
             return;
         }
+        let Some(mut submitted) = self.with_hashes(submitted) else { return };
         let opening = submitted.opening.clone();
         let sent = self.reign.sent();
         let chained = self.working(&opening);
@@ -84,7 +85,7 @@ impl<T> Partition<T> {
     }
 
     /// The opening as all decisions so far make it.
-    fn working(&mut self, opening: &OpeningId) -> &mut Chained {
+    pub(super) fn working(&mut self, opening: &OpeningId) -> &mut Chained {
         match self.working.entry(opening.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
@@ -114,17 +115,19 @@ impl<T> Partition<T> {
             chain: chained.chain,
         };
         headers.chain = record::chain(&chained.chain, opening, &value, &headers);
-        let order = match &request.command {
-            Command::HoldDraw { order, .. } => Some(Arc::clone(order)),
-            _ => None,
-        };
-        let fact = Fact { command_id: request.id, digest: request.digest, event, order };
+        let numbering = request.command.drawn().map(|drawn| Arc::clone(&drawn.numbering));
+        let beacon_is_awaited = matches!(event, Event::LobbyClosed(_));
+        let beacon_is_past = matches!(event, Event::DrawHeld(_) | Event::OpeningClosed(_));
+        let fact = Fact { command_id: request.id, digest: request.digest, event, numbering };
         let (seq, chain) = (headers.seq, headers.chain);
         chained.fold(&fact, seq, chain);
         let due = chained.opening.next_due();
         self.due.set(opening, due);
         self.outbox.push(Record { key: Some(opening.clone()), value, headers });
         self.in_flight.push_back(InFlight { fact: Some((opening.clone(), fact)), seq, chain });
+        if beacon_is_awaited || beacon_is_past {
+            self.note_beacon(opening);
+        }
         true
     }
 
@@ -136,7 +139,6 @@ impl<T> Partition<T> {
             let Some((_, opening)) = self.due.first().filter(|(due, _)| *due <= now).cloned() else { break };
             match self.run_due(&opening, now) {
                 Timers::Done => {}
-                Timers::Hashing => self.due.set(&opening, None),
                 Timers::More => break,
             }
         }
@@ -146,7 +148,8 @@ impl<T> Partition<T> {
     /// Decides the timers of `opening` that are due, each its own event.
     fn run_due(&mut self, opening: &OpeningId, now: Timestamp) -> Timers {
         if self.hashing.contains_key(opening) {
-            return Timers::Hashing;
+            self.due.set(opening, None);
+            return Timers::Done;
         }
         for _ in 0..TIMERS_AT_ONCE {
             let chained = self.working(opening);
@@ -162,34 +165,17 @@ impl<T> Partition<T> {
                         return Timers::Done;
                     }
                 }
-                Some(Due::Hash(job)) => {
-                    let seed = job.needs_seed().map(|needs| {
-                        self.config.draw_keys.seed(&needs.draw_key_id, opening, needs.scheduled_by)
-                    });
-                    let seed = match seed.transpose() {
-                        Ok(seed) => seed,
-                        Err(fault) => {
-                            error!(%opening, %fault, "the draw cannot be held: its key is missing");
-                            self.due.set(opening, None);
+                Some(Due::Hash(job)) => match self.hash(opening, job) {
+                    Hashes::Made(command) => {
+                        if !self.decide_timer(opening, command, now) {
                             return Timers::Done;
                         }
-                    };
-                    if job.len() > self.config.hash_inline {
-                        self.hashing.insert(opening.clone(), Default::default());
-                        let tenure = self.tenure();
-                        self.outputs.push(Output::Hash(HashOrder {
-                            tenure,
-                            opening: opening.clone(),
-                            job,
-                            seed,
-                        }));
-                        return Timers::Hashing;
                     }
-                    let command = job.run(seed);
-                    if !self.decide_timer(opening, command, now) {
+                    Hashes::Ordered | Hashes::Impossible => {
+                        self.due.set(opening, None);
                         return Timers::Done;
                     }
-                }
+                },
             }
         }
         Timers::More
@@ -222,10 +208,8 @@ impl<T> Partition<T> {
 /// How far an opening's timers are.
 #[derive(Debug, PartialEq, Eq)]
 enum Timers {
-    /// None is due.
+    /// None is due, or all wait for hashes.
     Done,
-    /// One waits for its hashes, and everything else of the opening with it.
-    Hashing,
     /// There are more; they go on at the next tick.
     More,
 }

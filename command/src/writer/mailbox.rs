@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use usher_events::event::Beacon;
 use usher_events::ids::OpeningId;
 use usher_events::log::Partition as PartitionId;
 use usher_events::partition::partition_of;
@@ -90,6 +91,7 @@ struct Lane {
     inbox: Sender<Input>,
     places: Arc<Semaphore>,
     owner: watch::Sender<Owner>,
+    beacons: watch::Sender<Vec<(OpeningId, Beacon)>>,
 }
 
 impl Writers {
@@ -99,6 +101,7 @@ impl Writers {
             inbox,
             places: Arc::new(Semaphore::new(config.mailbox)),
             owner: watch::Sender::new(Owner::Nobody),
+            beacons: watch::Sender::default(),
         };
         let lanes = inboxes.into_iter().map(lane).collect();
         Self { shared: Arc::new(Shared { partitions: config.partitions, patience: config.patience, lanes }) }
@@ -139,6 +142,19 @@ impl Writers {
     pub(super) fn set_owner(&self, partition: PartitionId, owner: Owner) {
         if let Some(lane) = self.lane(partition) {
             lane.owner.send_replace(owner);
+        }
+    }
+
+    /// The openings of this instance whose draw waits for its beacon's round.
+    pub fn beacons(&self) -> Vec<(OpeningId, Beacon)> {
+        let lanes = self.shared.lanes.iter();
+        lanes.flat_map(|lane| lane.beacons.borrow().clone()).collect()
+    }
+
+    /// Sets which openings of a partition wait for their beacon's round.
+    pub(super) fn set_beacons(&self, partition: PartitionId, awaited: Vec<(OpeningId, Beacon)>) {
+        if let Some(lane) = self.lane(partition) {
+            lane.beacons.send_replace(awaited);
         }
     }
 

@@ -9,6 +9,7 @@
 mod config;
 mod decide;
 mod follow;
+mod hashing;
 mod mailbox;
 mod partition;
 mod replies;
@@ -17,6 +18,7 @@ mod state;
 mod threads;
 
 pub use config::{WriterConfig, WriterRules};
+pub use hashing::HashOrder;
 pub use mailbox::{Overloaded, Owner, Reply, Writers};
 pub use partition::{Output, Partition};
 pub use replies::Submitted;

@@ -3,11 +3,11 @@
 //! Inputs are method calls that carry the time; outputs are collected and
 //! taken by the driver. See `fencing.md`'s rules in `usher_events::reign`.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tracing::{error, info, warn};
-use usher_events::event::{Event, WriterAlive, WriterClaimed};
+use usher_events::event::{Beacon, Event, WriterAlive, WriterClaimed};
 use usher_events::ids::{Hash, OpeningId};
 use usher_events::log::{Partition as PartitionId, Report};
 use usher_events::record::{Offset, Record, StoredRecord};
@@ -16,11 +16,12 @@ use usher_events::tenure::{Cursor, Verdict};
 use usher_events::time::Timestamp;
 
 use super::config::WriterConfig;
+use super::hashing::{HashOrder, Hashing};
 use super::mailbox::{Owner, Reply};
 use super::replies::{Replies, Submitted};
 use super::start;
 use super::state::{Chained, PartitionState};
-use crate::opening::{Command, Fact, HashJob};
+use crate::opening::Fact;
 
 /// The least and the most time between two claims, in milliseconds.
 const CLAIM_BACKOFF_MS: (i64, i64) = (50, 5_000);
@@ -41,22 +42,11 @@ pub enum Output<T> {
     /// Stop reading: what this writer appends it knows already.
     Unfollow,
     /// Hash this in another thread; answer with [`Partition::hashed`].
-    Hash(HashOrder),
+    Hash(Box<HashOrder>),
     /// Tell whoever routes commands who owns the partition now.
     Owner(Owner),
-}
-
-/// Hashes to be made in another thread.
-#[derive(Debug)]
-pub struct HashOrder {
-    /// The tenure that asked for it; no other may use the result.
-    pub tenure: u64,
-    /// The opening that waits for it.
-    pub opening: OpeningId,
-    /// What to hash.
-    pub job: HashJob,
-    /// The draw's seed, where the job needs one.
-    pub seed: Option<Hash>,
+    /// Tell whoever brings beacons' rounds which openings wait for theirs.
+    Beacons(Vec<(OpeningId, Beacon)>),
 }
 
 /// A record on its way to the log, to be folded once it is confirmed.
@@ -86,8 +76,10 @@ pub struct Partition<T> {
     pub(super) replies: Replies<T>,
     /// Commands that wait for the writer: to claim, to catch up, to have room.
     pub(super) mailbox: VecDeque<Submitted<T>>,
-    /// Openings whose draw is being hashed, with the commands that wait for it.
-    pub(super) hashing: HashMap<OpeningId, VecDeque<Submitted<T>>>,
+    /// Openings whose hashes are being made, with the commands that wait.
+    pub(super) hashing: HashMap<OpeningId, Hashing<T>>,
+    /// Openings that wait for their beacon's round.
+    pub(super) beacons: BTreeMap<OpeningId, Beacon>,
     pub(super) refusals: super::decide::Tallies,
     pub(super) outputs: Vec<Output<T>>,
     wanted: bool,
@@ -158,6 +150,7 @@ impl<T> Partition<T> {
             replies: Replies::default(),
             mailbox: VecDeque::new(),
             hashing: HashMap::new(),
+            beacons: BTreeMap::new(),
             refusals: Default::default(),
             outputs: vec![Output::Follow(0)],
             wanted: false,
@@ -286,21 +279,6 @@ impl<T> Partition<T> {
             warn!(partition = self.id, end, "another writer has taken the partition over");
             self.over(now);
             self.advance(now, random);
-        }
-    }
-
-    /// A draw's hashes are done: `command` closes the lobby or holds the draw.
-    pub fn hashed(&mut self, tenure: u64, opening: &OpeningId, command: Command, now: Timestamp) {
-        if tenure != self.tenure {
-            return;
-        }
-        let Some(waiting) = self.hashing.remove(opening) else { return };
-        for submitted in waiting.into_iter().rev() {
-            self.mailbox.push_front(submitted);
-        }
-        if self.reign.serving() {
-            self.decide_timer(opening, command, now);
-            self.decide_waiting(now);
         }
     }
 
@@ -450,6 +428,7 @@ impl<T> Partition<T> {
         for (opening, chained) in &self.confirmed.openings {
             self.due.set(opening, chained.opening.next_due());
         }
+        self.note_all_beacons();
         info!(partition = self.id, openings = self.confirmed.openings.len(), "serving the partition");
         self.announce();
         self.decide_waiting(now);
@@ -479,10 +458,13 @@ impl<T> Partition<T> {
         self.due.clear();
         self.in_flight.clear();
         self.outbox.clear();
-        let held = std::mem::take(&mut self.hashing).into_values().flatten();
+        let held = self.abandon_hashing();
         let mut again: VecDeque<_> = self.replies.abandon().chain(held).collect();
         again.append(&mut self.mailbox);
+        // The lobby that was hashed may not be the one that is closed next.
+        again.iter_mut().for_each(|submitted| submitted.request.command.drop_hashes());
         self.mailbox = again;
+        self.forget_beacons();
         if !self.following {
             self.following = true;
             self.outputs.push(Output::Follow(self.confirmed.position));

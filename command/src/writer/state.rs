@@ -96,7 +96,7 @@ impl PartitionState {
             (event, Some(key)) => {
                 let headers = record.headers;
                 let (command_id, digest) = (headers.command_id, headers.digest);
-                let fact = Fact { command_id, digest, event, order: None };
+                let fact = Fact { command_id, digest, event, numbering: None };
                 self.openings.entry(key).or_default().fold(&fact, headers.seq, headers.chain);
             }
             (_, None) => {}

@@ -14,8 +14,9 @@ use usher_events::time::Timestamp;
 
 use super::config::WriterConfig;
 use super::follow::{Followers, spawn_followers};
+use super::hashing::HashOrder;
 use super::mailbox::{ReplyTo, Writers};
-use super::partition::{HashOrder, Output, Partition};
+use super::partition::{Output, Partition};
 use super::replies::Submitted;
 use crate::opening::Command;
 
@@ -263,7 +264,8 @@ impl WriterThread {
             Output::Follow(from) => self.followers.follow(id, Some(from)),
             Output::Unfollow => self.followers.follow(id, None),
             Output::Owner(owner) => self.writers.set_owner(id, owner),
-            Output::Hash(order) => self.hash(id, order),
+            Output::Hash(order) => self.hash(id, *order),
+            Output::Beacons(awaited) => self.writers.set_beacons(id, awaited),
         }
     }
 

@@ -94,6 +94,7 @@ async fn every_command_of_the_interface_has_its_route() {
         ("/v1/openings/{opening}/drain", "post"),
         ("/v1/openings/{opening}/close", "post"),
         ("/v1/openings/{opening}/message", "put"),
+        ("/v1/openings/{opening}/beacon", "put"),
         ("/v1/openings/{opening}/admissions/{admission}", "put"),
         ("/v1/openings/{opening}/tickets/{ticket}", "put"),
         ("/v1/openings/{opening}/tickets/{ticket}", "delete"),

@@ -7,6 +7,7 @@
 
 mod authorization;
 mod bad_input;
+mod beacons;
 mod bookings;
 mod calls;
 mod description;

@@ -315,7 +315,7 @@ impl World {
                     let command = order.job.run(order.seed);
                     self.nodes[at].partition.hashed(order.tenure, &order.opening, command, self.now);
                 }
-                Output::Follow(_) | Output::Unfollow | Output::Owner(_) => {}
+                Output::Follow(_) | Output::Unfollow | Output::Owner(_) | Output::Beacons(_) => {}
             }
         }
     }

@@ -6,7 +6,7 @@ use usher_events::ids::Hash;
 
 use super::facts::*;
 use super::{Due, Given, Refusal, at, given, schedule_id};
-use crate::opening::{Command, HashJob, Schedule};
+use crate::opening::{Command, HashJob};
 
 const LOBBY: [usher_events::ids::Ticket; 4] = [DAN, BEN, ANN, CAT];
 
@@ -152,14 +152,6 @@ fn an_empty_lobby_is_drawn_too_and_the_opening_opens() {
     let mut empty = given([scheduled()]).at(at(0));
     let opened = OpeningOpened { at: at(0) };
     assert_eq!(empty.timers(), [lobby_closed(&[]), drawn(&[]), opened.into()]);
-}
-
-#[test]
-fn an_opening_with_a_beacon_waits_for_its_round() {
-    let beacon = Beacon { source: "drand-quicknet".to_owned(), round: 7, round_at: at(60) };
-    let waiting = Schedule { beacon: Some(beacon), ..schedule() };
-    let waiting = given([scheduled_as(waiting), in_lobby(ANN), lobby_closed(&[ANN])]).at(at(120));
-    assert!(waiting.opening.due(waiting.now).is_none());
 }
 
 #[test]

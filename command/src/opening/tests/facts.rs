@@ -104,6 +104,13 @@ pub(super) fn schedule() -> Schedule {
     }
 }
 
+/// Quicknet's round that comes out `seconds`, of which three make a round,
+/// after the opening opens.
+pub(super) fn beacon_at(seconds: i64) -> Beacon {
+    let round = 35_732_212u64.saturating_add_signed(seconds / 3);
+    Beacon { source: "drand-quicknet".to_owned(), round, round_at: at(seconds) }
+}
+
 pub(super) fn scheduled_as(asked: Schedule) -> Event {
     OpeningScheduled {
         at: at(-3_600),

@@ -1,6 +1,7 @@
 //! Given events, when a command, then an event or a refusal.
 
 mod admission;
+mod beacon;
 mod draw;
 mod facts;
 mod holds;
@@ -62,13 +63,13 @@ impl Given {
             Some(command) => {
                 let digest = command.digest(&opening_id());
                 let id = command.own_id(&digest).unwrap_or_else(|| schedule_id(&opening_id()));
-                Fact { command_id: id, digest, event, order: None }
+                Fact { command_id: id, digest, event, numbering: None }
             }
             None => Fact {
                 command_id: CommandId(Uuid::from_u128(self.folded << 64)),
                 digest: Hash::default(),
                 event,
-                order: None,
+                numbering: None,
             },
         };
         self.opening.fold(&fact);
@@ -122,7 +123,7 @@ impl Given {
         match decided {
             Ok(Decision::Accepted(event)) => {
                 let Request { id: command_id, digest, .. } = request;
-                self.opening.fold(&Fact { command_id, digest, event: event.clone(), order: None });
+                self.opening.fold(&Fact { command_id, digest, event: event.clone(), numbering: None });
                 event
             }
             other => panic!("{:?} led to {other:?}", request.command),

@@ -38,6 +38,15 @@ fn an_opening_that_was_never_scheduled_knows_no_command() {
 }
 
 #[test]
+fn a_draw_takes_a_round_that_comes_out_while_the_opening_is_open() {
+    let asked = Schedule { beacon: Some(beacon_at(3)), ..schedule() };
+    match nothing_yet().when(Command::Schedule(Box::new(asked))).event() {
+        Event::OpeningScheduled(event) => assert_eq!(event.beacon, Some(beacon_at(3))),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_schedule_that_cannot_be_is_refused_with_the_field() {
     let refused = |field: &str, change: fn(&mut Schedule)| {
         nothing_yet().when(ask(change)).then_invalid(field);
@@ -52,9 +61,16 @@ fn a_schedule_that_cannot_be_is_refused_with_the_field() {
     refused("drains_at", |asked| asked.drains_at = Some(OPENS_AT));
     refused("drains_at", |asked| asked.drains_at = Some(at(36_001)));
     refused("policy.capacity", |asked| asked.policy.capacity = 0);
-    refused("beacon.round_at", |asked| {
-        asked.beacon = Some(Beacon { source: "drand-quicknet".to_owned(), round: 1, round_at: OPENS_AT });
+    refused("beacon.source", |asked| {
+        asked.beacon = Some(Beacon { source: "drand-default".to_owned(), ..beacon_at(60) });
     });
+    refused("beacon.round", |asked| asked.beacon = Some(Beacon { round: 0, ..beacon_at(60) }));
+    refused("beacon.round", |asked| asked.beacon = Some(Beacon { round: u64::MAX, ..beacon_at(60) }));
+    refused("beacon.round_at", |asked| {
+        asked.beacon = Some(Beacon { round_at: at(61), ..beacon_at(60) });
+    });
+    refused("beacon.round_at", |asked| asked.beacon = Some(beacon_at(0)));
+    refused("beacon.round_at", |asked| asked.beacon = Some(beacon_at(36_000)));
     refused("plans.hall.zones[0].rows[0].seats[1].seat_guid", |asked| {
         let plan = asked.plans.get_mut(&plan_name("hall")).unwrap();
         let row = &mut plan.seating.zones[0].rows[0].seats;
@@ -132,9 +148,10 @@ fn the_time_of_opening_is_fixed_once_the_lobby_is_closed() {
 fn a_change_of_times_that_cannot_be_is_refused() {
     given([scheduled()]).when(move_to(None, Some(at(-60)))).then_invalid("closes_at");
     given(open()).at(at(500)).when(move_to(None, Some(at(400)))).then_invalid("closes_at");
-    let beacon = Some(Beacon { source: "drand-quicknet".to_owned(), round: 1, round_at: at(60) });
-    let waiting = given([scheduled_as(Schedule { beacon, ..schedule() })]);
+    let waiting = given([scheduled_as(Schedule { beacon: Some(beacon_at(60)), ..schedule() })]);
     waiting.when(move_to(Some(at(60)), None)).then_invalid("opens_at");
+    waiting.when(move_to(None, Some(at(60)))).then_invalid("closes_at");
+    waiting.when(move_to(Some(at(59)), Some(at(61)))).event();
 }
 
 #[test]
