@@ -56,7 +56,10 @@ async fn an_opening_that_cannot_be_is_refused_by_its_field() {
         (with("/opens_at", json!(1_790_000_000)), Field("opens_at")),
         (with("/closes_at", json!(in_s(3_000))), Field("closes_at")),
         (with("/drains_at", json!(in_s(100))), Field("drains_at")),
-        (with("/beacon", json!({"source": "drand-quicknet", "round": 1, "round_at": 0})), Field("beacon")),
+        (
+            with("/beacon", json!({"source": "drand-quicknet", "round": 1, "round_at": 0})),
+            Field("beacon.round_at"),
+        ),
         (with("/policy/capacity", json!(0)), Field("policy.capacity")),
         (with("/policy/capacity", json!("many")), Field("policy.capacity")),
         (with("/policy/capacty", json!(5)), Detail("unknown field `capacty`")),

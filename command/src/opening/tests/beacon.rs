@@ -19,7 +19,7 @@ fn waiting() -> Given {
 }
 
 fn value(round: u64) -> BeaconValue {
-    let (source, randomness) = ("drand-quicknet".to_owned(), Hash([5; 32]));
+    let (source, randomness) = ("drand-quicknet".to_owned(), Hash([6; 32]));
     BeaconValue { source, round, randomness, signature: "ab".repeat(48) }
 }
 
