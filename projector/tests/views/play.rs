@@ -268,7 +268,7 @@ impl World {
         }
         let (name, opening) = &mut self.openings[at];
         self.facts.push(Fact::Happened(name.clone(), event.clone()));
-        opening.fold(&Decided { command_id, digest, event, order: None });
+        opening.fold(&Decided { command_id, digest, event, numbering: None });
     }
 
     fn timers(&mut self) {
