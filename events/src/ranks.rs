@@ -166,7 +166,9 @@ mod tests {
                 one_by_one.insert(*number);
                 at_once.insert(*number);
             }
-            many.iter().for_each(|number| drop(one_by_one.insert(*number)));
+            for number in &many {
+                one_by_one.insert(*number);
+            }
             at_once.extend(many);
             prop_assert_eq!(&at_once, &one_by_one);
             for number in &after {
