@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use usher_events::time::Timestamp;
 
 use crate::config::Config;
+use crate::sample::sample_opening;
 use crate::{logging, roles, shutdown};
 
 /// Takes a crowd from "tickets open at 20:00" to "you have seats G7 and G8":
@@ -43,6 +45,8 @@ enum Role {
     },
     /// Prints the commented default settings.
     Settings,
+    /// Prints a sample opening that opens in half a minute, to be scheduled.
+    Sample,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -102,6 +106,7 @@ impl Cli {
         match &self.role {
             Role::Settings => return say(include_str!("../usher.default.toml")),
             Role::Key { kind } => return roles::key::mint(*kind),
+            Role::Sample => return say(&format!("{}\n", sample_opening(Timestamp::now()))),
             _ => {}
         }
         let config = match Config::load(self.config.as_deref()) {
@@ -137,7 +142,7 @@ async fn run_role(role: Role, config: Config) -> Result<(), roles::RoleError> {
         Role::Projector(Projector { act: Some(act) }) => roles::projector::act(config, act).await,
         Role::Query => roles::query::run(config, stop).await,
         Role::Migrate => roles::migrate::run(config).await,
-        Role::Key { .. } | Role::Settings => Ok(()),
+        Role::Key { .. } | Role::Settings | Role::Sample => Ok(()),
     }
 }
 

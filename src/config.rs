@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
+use figment::error::Kind;
 use figment::providers::{Env, Format, Toml};
 use garde::Validate;
 use secrecy::SecretString;
@@ -16,15 +17,43 @@ const NOT_SETTINGS: &str = "stack";
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {error}")]
+    File { path: String, error: std::io::Error },
     /// A key is unknown, or a value has the wrong type.
-    #[error("{0}")]
+    #[error("{}", form(.0))]
     Form(Box<figment::Error>),
     /// A value is out of its bounds.
-    #[error("{0}")]
+    #[error("{}", bounds(.0))]
     Bounds(#[from] garde::Report),
     /// A setting that the role needs is empty.
     #[error("`{0}` is needed for this role (environment: USHER_{1})")]
     Missing(&'static str, &'static str),
+}
+
+/// One line, though there may be several faults.
+fn form(faults: &figment::Error) -> String {
+    let line = |fault: figment::Error| {
+        let path = fault.path.join(".").to_lowercase();
+        let source = fault.metadata.as_ref().map(|data| match &data.source {
+            Some(source) => format!(" in {source}"),
+            None => format!(" in {}", data.name),
+        });
+        let whence = source.unwrap_or_default();
+        match &fault.kind {
+            Kind::UnknownField(name, known) => {
+                let section = path.rsplit_once('.').map(|(section, _)| format!("{section}."));
+                let (section, known) = (section.unwrap_or_default(), known.join(", "));
+                format!("there is no setting `{section}{name}`{whence}; there are: {known}")
+            }
+            kind => format!("{path}: {kind}{whence}"),
+        }
+    };
+    faults.clone().into_iter().map(line).collect::<Vec<_>>().join("; ").replace('\n', " ")
+}
+
+fn bounds(report: &garde::Report) -> String {
+    report.iter().map(|(path, fault)| format!("{path}: {fault}")).collect::<Vec<_>>().join("; ")
 }
 
 /// All settings. `usher.default.toml` says what each means.
@@ -49,7 +78,7 @@ pub(crate) struct Config {
     pub(crate) writer: Writer,
     #[garde(dive)]
     pub(crate) kafka: Kafka,
-    #[garde(skip)]
+    #[garde(dive)]
     pub(crate) redis: Redis,
     #[garde(dive)]
     pub(crate) postgres: Postgres,
@@ -145,18 +174,27 @@ pub(crate) struct Writer {
     pub(crate) patience_ms: u64,
 }
 
+/// A name that Kafka takes for a topic, and Redis in a key beside a hash tag.
+fn plain(name: &str, _: &()) -> garde::Result {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if (1..=200).contains(&name.len()) && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(garde::Error::new("takes 1 to 200 of A-Z, a-z, 0-9, `.`, `_` and `-`"))
+}
+
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Kafka {
     #[garde(skip)]
     pub(crate) brokers: String,
-    #[garde(length(min = 1, max = 200))]
+    #[garde(custom(plain))]
     pub(crate) topic: String,
-    #[garde(length(min = 1, max = 200))]
+    #[garde(custom(plain))]
     pub(crate) dead_letter_topic: String,
-    #[garde(length(min = 1, max = 200))]
+    #[garde(custom(plain))]
     pub(crate) group: String,
-    #[garde(range(max = 9))]
+    #[garde(range(min = 0, max = 9))]
     pub(crate) replication: i32,
     #[garde(range(min = 1_000, max = 300_000))]
     pub(crate) message_timeout_ms: u32,
@@ -164,10 +202,12 @@ pub(crate) struct Kafka {
     pub(crate) session_timeout_ms: u32,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Redis {
+    #[garde(skip)]
     pub(crate) url: SecretString,
+    #[garde(custom(plain))]
     pub(crate) prefix: String,
 }
 
@@ -194,6 +234,8 @@ impl Config {
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let mut figment = Figment::from(Toml::string(DEFAULTS));
         if let Some(file) = file {
+            let unread = |error| ConfigError::File { path: file.display().to_string(), error };
+            drop(std::fs::File::open(file).map_err(unread)?);
             figment = figment.merge(Toml::file_exact(file));
         }
         let environment = Env::prefixed("USHER_")
@@ -237,15 +279,55 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_an_error_that_names_it() {
+    fn an_unknown_key_is_an_error_that_names_it_and_those_there_are() {
         let error = load_with(&[("USHER_HTTP__LISTNE", "x")]).unwrap_err();
-        assert!(error.contains("listne"), "{error}");
+        assert!(error.starts_with("there is no setting `http.listne` in `USHER_` environment"), "{error}");
+        assert!(error.contains("there are: listen, advertise"), "{error}");
+        let error = load_with(&[("USHER_HTPP__LISTEN", "x")]).unwrap_err();
+        assert!(error.starts_with("there is no setting `htpp`"), "{error}");
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err, reason = "the error is figment's")]
+    fn a_value_of_another_kind_is_an_error_that_names_it_and_where_it_stands() {
+        let mut said = String::new();
+        figment::Jail::expect_with(|jail| {
+            jail.create_file("usher.toml", "[log]\npartitions = \"many\"\n")?;
+            said = Config::load(Some(Path::new("usher.toml"))).unwrap_err().to_string();
+            Ok(())
+        });
+        assert!(said.starts_with("log.partitions: ") && said.contains("usher.toml"), "{said}");
+        assert_eq!(said.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_an_error_that_names_it() {
+        let error = Config::load(Some(Path::new("nowhere.toml"))).unwrap_err().to_string();
+        assert!(error.starts_with("nowhere.toml: "), "{error}");
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err, reason = "the error is figment's")]
+    fn a_file_overrides_the_defaults_and_the_environment_the_file() {
+        figment::Jail::expect_with(|jail| {
+            jail.create_file("usher.toml", "[log]\npartitions = 4\n[query]\nafter_waiters = 7\n")?;
+            jail.set_env("USHER_LOG__PARTITIONS", "5");
+            let config = Config::load(Some(Path::new("usher.toml"))).unwrap();
+            assert_eq!((config.log.partitions, config.query.after_waiters), (5, 7));
+            Ok(())
+        });
     }
 
     #[test]
     fn a_value_out_of_bounds_is_an_error_that_names_it() {
         let error = load_with(&[("USHER_LOG__PARTITIONS", "0")]).unwrap_err();
-        assert!(error.contains("log.partitions"), "{error}");
+        assert_eq!(error, "log.partitions: lower than 1");
+    }
+
+    #[test]
+    fn a_name_that_redis_or_kafka_would_read_otherwise_is_an_error() {
+        let error = load_with(&[("USHER_REDIS__PREFIX", "a{b}"), ("USHER_KAFKA__TOPIC", "")]).unwrap_err();
+        assert!(error.contains("redis.prefix: takes") && error.contains("kafka.topic: takes"), "{error}");
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub(crate) enum RoleError {
     Setting(String),
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    #[error(transparent)]
-    Log(#[from] usher_events::log::embedded::OpenError),
+    #[error("the log: {0}; {1}")]
+    Log(usher_events::log::embedded::OpenError, &'static str),
     #[error(transparent)]
     Start(#[from] usher_command::writer::StartError),
     #[error("{0}")]

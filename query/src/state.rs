@@ -99,7 +99,8 @@ impl QueryState {
 
 /// A view that cannot be read, as its caller hears of it.
 pub(crate) fn away(error: ViewError) -> Problem {
-    tracing::warn!(%error, "a query could not be answered");
+    // That a store is away is said once, by whoever watches it, not per query.
+    tracing::debug!(%error, "a query could not be answered");
     Problem::unavailable("view-unavailable", format!("the {} cannot be read now", error.view))
 }
 

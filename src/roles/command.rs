@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use usher_command::http::{CommandState, Forwarder};
-use usher_command::writer::{self, WriterThreads};
+use usher_command::writer::WriterThreads;
 use usher_events::log::Log;
 use usher_events::log::kafka::{KafkaLog, Suggestions};
 use usher_http::server::Readiness;
@@ -28,7 +28,7 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> Result<(), R
     let passes = parts::passes(&config, None)?;
     let keys = parts::keys(&config, Vec::new())?;
     let listener = parts::listen(&config, 8081).await?;
-    let address = parts::advertised(&config, listener.local_addr()?);
+    let address = parts::reachable(&config, listener.local_addr()?)?;
     let metrics = parts::metrics()?;
     let readiness = Readiness::default();
     readiness.set("writer", Err("not following the log yet".to_owned()));
@@ -93,14 +93,22 @@ async fn own(
     if servers::wait_for_topic(kafka, readiness, stop).await?.is_none() {
         return Ok(None);
     }
-    writer::check_partition_count(&**log, kafka.partitions).await?;
+    if !servers::check_partition_count(log, kafka.partitions, stop).await? {
+        return Ok(None);
+    }
     servers::watch_log(Arc::clone(log), readiness.clone(), stop.clone());
     let suggestions = Suggestions::join(kafka).map_err(|error| RoleError::Other(error.to_string()))?;
     let mut suggested = suggestions.watch();
+    let mut owned = Vec::new();
     while !stop.is_cancelled() {
         let wanted: Vec<u32> = suggested.borrow_and_update().iter().copied().collect();
         writers.want(&wanted);
         loop {
+            let owns = writers.writers().owned_partitions();
+            if owns != owned {
+                info!(partitions = ?owns, "this instance decides for these partitions now");
+                owned = owns;
+            }
             let settled = if !writers.caught_up() {
                 Err("reading the log".to_owned())
             } else if !writers.writers().settled() {

@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use usher_command::draw_keys::DrawKeys;
 use usher_command::writer::WriterConfig;
 use usher_http::auth::{KeyConfig, KeyKind, Keys};
@@ -35,12 +35,29 @@ pub(crate) async fn listen(config: &Config, default_port: u16) -> Result<TcpList
         .map_err(|error| RoleError::Setting(format!("http.listen: {address}: {error}")))
 }
 
-/// Where other instances reach this one.
+/// Where other instances reach this one, as far as is known.
 pub(crate) fn advertised(config: &Config, listening: SocketAddr) -> String {
     match config.http.advertise.trim() {
         "" => format!("http://{listening}"),
         given => given.to_owned(),
     }
+}
+
+/// The same for a role that others do reach: it must be an address.
+pub(crate) fn reachable(config: &Config, listening: SocketAddr) -> Result<String, RoleError> {
+    let wrong =
+        |why: String| Err(RoleError::Setting(format!("http.advertise (USHER_HTTP__ADVERTISE): {why}")));
+    let address = advertised(config, listening);
+    if config.http.advertise.trim().is_empty() && listening.ip().is_unspecified() {
+        return wrong(format!("needed, since others cannot reach this instance at {listening}"));
+    }
+    let plain = address.parse::<axum::http::Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("http")
+            && uri.authority().is_some()
+            && uri.path() == "/"
+            && uri.query().is_none()
+    });
+    if plain { Ok(address) } else { wrong(format!("`{address}` is not like http://10.0.0.7:8081")) }
 }
 
 /// Starts collecting metrics.
@@ -139,7 +156,10 @@ pub(crate) async fn serve(
     let serving = server::serve(listener, router, draining);
     tokio::select! {
         served = serving => Ok(served?),
-        () = async { stop.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
+        () = async { stop.cancelled().await; tokio::time::sleep(DRAIN).await } => {
+            warn!(waited_s = DRAIN.as_secs(), "requests that were still under way are cut off");
+            Ok(())
+        }
     }
 }
 

@@ -86,7 +86,9 @@ async fn project(
     }
     let other = |error: kafka::ConfigFault| RoleError::Other(error.to_string());
     let log: Arc<dyn Log> = Arc::new(KafkaLog::new(kafka.clone()).map_err(other)?);
-    usher_command::writer::check_partition_count(&*log, kafka.partitions).await?;
+    if !servers::check_partition_count(&log, kafka.partitions, stop).await? {
+        return Ok(());
+    }
     servers::watch_log(Arc::clone(&log), readiness.clone(), stop.clone());
     let letters: Arc<dyn DeadLetters> =
         Arc::new(Topic(kafka::DeadLetters::new(kafka.clone()).map_err(other)?));

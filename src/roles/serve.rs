@@ -5,8 +5,13 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -14,9 +19,10 @@ use usher_command::http::CommandState;
 use usher_command::writer::{self, WriterThreads};
 use usher_events::ids::{Hash, OpeningId};
 use usher_events::log::Log;
-use usher_events::log::embedded::EmbeddedLog;
+use usher_events::log::embedded::{EmbeddedLog, OpenError};
 use usher_events::time::Timestamp;
 use usher_http::auth::{self, KeyConfig, KeyKind, Keys};
+use usher_http::problem::Problem;
 use usher_http::server::Readiness;
 use usher_projector::booking::memory::MemoryBookings;
 use usher_projector::dead_letter::{DeadLetters, Logged};
@@ -37,66 +43,113 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -> Result<(), RoleError> {
     let partitions = config.log.partitions;
     let dir = config.data.dir.clone();
-    fs::create_dir_all(&dir)?;
+    // What is wrong in the settings is said before anything is touched.
+    parts::keys(&config, Vec::new())?;
     let listener = parts::listen(&config, 8080).await?;
     let metrics = parts::metrics()?;
-    let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(&dir.join("log.redb"), partitions)?);
+    let log = open(&dir, partitions)?;
     writer::check_partition_count(&*log, partitions).await?;
-
     let made = if config.draw.keys.is_empty() { Some(kept_secret(&dir.join("draw.key"))?) } else { None };
     let draw_keys = parts::draw_keys(&config, made)?;
     let made = if config.pass.keys.is_empty() { Some(kept_secret(&dir.join("pass.key"))?) } else { None };
     let passes = parts::passes(&config, made)?;
     let keys = keys(&config, &dir)?;
-    let address = parts::advertised(&config, listener.local_addr()?);
-    let writers = WriterThreads::start(
-        parts::writer_config(&config, address, Arc::clone(&draw_keys)),
-        Arc::clone(&log),
-    )?;
-    writers.want(&(0..partitions).collect::<Vec<_>>());
 
+    let address = parts::advertised(&config, listener.local_addr()?);
+    let writer_config = parts::writer_config(&config, address, Arc::clone(&draw_keys));
+    let writers = WriterThreads::start(writer_config, Arc::clone(&log))?;
+    writers.want(&(0..partitions).collect::<Vec<_>>());
     let (queues, bookings) = (MemoryQueues::new(partitions), MemoryBookings::new(partitions));
     let announcer = Announcer::default();
     let stores: Vec<Arc<dyn Store>> = vec![Arc::new(queues.clone()), Arc::new(bookings.clone())];
     let letters: Arc<dyn DeadLetters> = Arc::new(Logged);
     let projections = Projections::start(&log, partitions, stores, &letters, &announcer);
 
-    let readiness = Readiness::default();
-    readiness.set("writer", Err("claiming its partitions".to_owned()));
-    readiness.set("views", Err("reading the log".to_owned()));
-    while writers.writers().owned() < partitions as usize || !projections.caught_up() {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = stop.cancelled() => return Ok(()),
-        }
-    }
-    readiness.set("writer", Ok(()));
-    readiness.set("views", Ok(()));
-
     let state = CommandState { writers: writers.writers(), keys: keys.clone(), draw_keys, passes };
-    if sample {
-        add_sample(&state).await?;
-    }
-    let (commands, mut openapi) = usher_command::http::router(state, None);
+    let (commands, mut openapi) = usher_command::http::router(state.clone(), None);
     let query_config = QueryConfig {
         partitions,
         after_timeout: Duration::from_millis(config.query.after_timeout_ms),
         after_waiters: config.query.after_waiters,
     };
-    let state = QueryState::new(Arc::new(queues), Arc::new(bookings), announcer, keys, query_config);
-    let (queries, of_queries) = usher_query::router(state);
+    let views = QueryState::new(Arc::new(queues), Arc::new(bookings), announcer, keys, query_config);
+    let (queries, of_queries) = usher_query::router(views);
     openapi.merge(of_queries);
-    info!("ready");
-    let surroundings = Surroundings { readiness, metrics };
-    let routes = commands.merge(queries).merge(crate::pages::router());
-    parts::serve(&config, listener, routes, openapi, surroundings, stop).await?;
+
+    let start = Start { readiness: Readiness::default(), started: Arc::default() };
+    let routes = start.gate(commands.merge(queries)).merge(crate::pages::router());
+    let surroundings = Surroundings { readiness: start.readiness.clone(), metrics };
+    let serving = parts::serve(&config, listener, routes, openapi, surroundings, stop.clone());
+    let starting = async {
+        let all = || writers.writers().owned() == partitions as usize && projections.caught_up();
+        let started = stop.run_until_cancelled(start.finish(all, sample.then_some(&state))).await;
+        if let Some(Err(error)) = started {
+            stop.cancel();
+            return Err(error);
+        }
+        Ok(())
+    };
+    let (served, started) = tokio::join!(serving, starting);
 
     projections.stop().await;
     tokio::task::spawn_blocking(move || writers.stop())
         .await
         .map_err(|error| RoleError::Other(error.to_string()))?;
+    served.and(started)?;
     info!("stopped: everything that was answered is in the log");
     Ok(())
+}
+
+/// Opens the log in `dir`, which is made where it is not.
+fn open(dir: &Path, partitions: u32) -> Result<Arc<dyn Log>, RoleError> {
+    fs::create_dir_all(dir).map_err(|error| {
+        RoleError::Setting(format!("data.dir: {} cannot be made: {error}", dir.display()))
+    })?;
+    let opened = EmbeddedLog::open(&dir.join("log.redb"), partitions);
+    let log = opened.map_err(|error| match error {
+        OpenError::Locked(_) => RoleError::Log(error, "stop it, or set another data.dir (USHER_DATA__DIR)"),
+        _ => RoleError::Log(error, "nothing in it was changed"),
+    })?;
+    Ok(Arc::new(log))
+}
+
+/// The time until everything in the log is read.
+#[derive(Clone)]
+struct Start {
+    readiness: Readiness,
+    started: Arc<AtomicBool>,
+}
+
+impl Start {
+    /// Keeps `routes` closed until the start is finished: views that are
+    /// half read would answer wrongly.
+    fn gate(&self, routes: Router) -> Router {
+        self.readiness.set("log", Err("is being read".to_owned()));
+        let started = Arc::clone(&self.started);
+        routes.layer(middleware::from_fn(move |request: Request, next: Next| {
+            let started = started.load(Ordering::Acquire);
+            async move {
+                if started {
+                    return next.run(request).await;
+                }
+                Problem::unavailable("starting", "the log is being read; come again").into_response()
+            }
+        }))
+    }
+
+    /// Waits until `all` is read, adds the sample if it is wanted, and opens.
+    async fn finish(&self, all: impl Fn() -> bool, sample: Option<&CommandState>) -> Result<(), RoleError> {
+        while !all() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        if let Some(state) = sample {
+            add_sample(state).await?;
+        }
+        self.started.store(true, Ordering::Release);
+        self.readiness.set("log", Ok(()));
+        info!("ready");
+        Ok(())
+    }
 }
 
 /// A secret of this data directory, made at the first start.

@@ -1,13 +1,15 @@
 //! The servers that the distributed roles need.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use sqlx::postgres::PgPool;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
-use usher_events::log::Log;
+use tracing::{debug, info, warn};
+use usher_command::writer::{self, StartError};
 use usher_events::log::kafka::{AdminFault, KafkaConfig, Severity, TopicFacts, check_topic};
+use usher_events::log::{Log, ReadError};
 use usher_http::server::Readiness;
 use usher_projector::places;
 use usher_projector::queue::redis::{self, RedisQueues};
@@ -112,10 +114,35 @@ pub(crate) async fn wait_for_topic(
     }
 }
 
+/// Checks that the log was made with as many partitions as configured. A log
+/// that cannot be read now is waited for. False: told to stop.
+pub(crate) async fn check_partition_count(
+    log: &Arc<dyn Log>,
+    configured: u32,
+    stop: &CancellationToken,
+) -> Result<bool, RoleError> {
+    let mut told = false;
+    loop {
+        match writer::check_partition_count(&**log, configured).await {
+            Ok(()) => return Ok(true),
+            Err(StartError::Read(ReadError::Retryable(reason))) if told => debug!(reason, "trying on"),
+            Err(StartError::Read(ReadError::Retryable(reason))) => {
+                warn!(reason, "the log cannot be read; trying on");
+                told = true;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = stop.cancelled() => return Ok(false),
+        }
+    }
+}
+
 /// Notes in `readiness`, from now on, whether the log can be reached.
-pub(crate) fn watch_log(log: std::sync::Arc<dyn Log>, readiness: Readiness, stop: CancellationToken) {
+pub(crate) fn watch_log(log: Arc<dyn Log>, readiness: Readiness, stop: CancellationToken) {
     watch("kafka", readiness, stop, move || {
-        let log = std::sync::Arc::clone(&log);
+        let log = Arc::clone(&log);
         async move { log.end(0).await.map(drop).map_err(|error| error.to_string()) }
     });
 }
@@ -123,12 +150,12 @@ pub(crate) fn watch_log(log: std::sync::Arc<dyn Log>, readiness: Readiness, stop
 /// Notes in `readiness`, from now on, whether a view's store can be reached.
 pub(crate) fn watch_store(
     part: &'static str,
-    store: std::sync::Arc<dyn Store>,
+    store: Arc<dyn Store>,
     readiness: Readiness,
     stop: CancellationToken,
 ) {
     watch(part, readiness, stop, move || {
-        let store = std::sync::Arc::clone(&store);
+        let store = Arc::clone(&store);
         async move { store.place(0).await.map(drop).map_err(|error| error.to_string()) }
     });
 }

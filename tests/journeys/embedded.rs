@@ -70,8 +70,9 @@ async fn a_directory_serves_one_process_and_the_second_says_so() {
     let first = Process::start(&["serve"], &environment(&dir));
     first.ready().await;
     let mut second = Process::start(&["serve"], &environment(&dir));
-    second.ended().await;
-    assert!(second.log().contains("another process has"), "{}", second.log());
+    assert_eq!(second.ended().await, Some(1));
+    let said = second.log();
+    assert!(said.contains("another process has") && said.lines().count() == 1, "{said}");
     let doors = Doors::new(vec![first.url()], first.url(), "journey");
     let hold = format!("/holds/{}", Uuid::new_v4());
     let unknown = doors.once(&first.url(), Method::PUT, &hold, &Visitor::new().secret, None).await.unwrap();

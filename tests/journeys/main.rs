@@ -7,8 +7,10 @@
 mod crowd;
 mod embedded;
 mod log;
+mod operator;
 mod outages;
 mod process;
+mod readme;
 mod roles;
 mod servers;
 mod three_brokers;

@@ -99,7 +99,7 @@ async fn roles_that_start_before_their_servers_wait_for_them() {
         stack.call(&["service", "start", server]);
     }
     let mut migrate = Process::start(&["migrate"], &place.environment);
-    migrate.ended().await;
+    assert_eq!(migrate.ended().await, Some(0), "{}", migrate.log());
     for process in [&command, &projector, &query] {
         process.ready().await;
     }

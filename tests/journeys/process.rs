@@ -73,13 +73,16 @@ impl Process {
     /// Asks it to end, and waits until it has.
     pub(crate) async fn stop(&mut self) {
         self.signal("TERM");
-        self.ended().await;
+        assert_eq!(self.ended().await, Some(0), "{}", self.log());
     }
 
-    /// Waits until it has ended.
-    pub(crate) async fn ended(&mut self) {
+    /// Waits until it has ended; its exit code.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
         let begun = Instant::now();
-        while self.child.try_wait().unwrap().is_none() {
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
             assert!(begun.elapsed() < PATIENCE, "does not end: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -11,6 +11,7 @@ use usher_events::partition::partition_of;
 use uuid::Uuid;
 
 use crate::crowd::{Acknowledged, Doors, Load, Visitor};
+use crate::operator::answers_operators;
 use crate::process::Process;
 use crate::servers::Place;
 use crate::{ALONE, log};
@@ -31,7 +32,7 @@ pub(crate) struct Roles {
 impl Roles {
     pub(crate) async fn start(place: &Place, commands: usize) -> Self {
         let mut migrate = Process::start(&["migrate"], &place.environment);
-        migrate.ended().await;
+        assert_eq!(migrate.ended().await, Some(0), "{}", migrate.log());
         let start = |role: &str| Process::start(&[role], &place.environment);
         let commands: Vec<Process> = (0..commands).map(|_| start("command")).collect();
         let (projector, query) = (start("projector"), start("query"));
@@ -143,6 +144,9 @@ async fn from_the_lobby_to_the_booking_over_the_servers() {
     let _alone = ALONE.lock().await;
     let place = Place::new().await;
     let mut roles = Roles::start(&place, 2).await;
+    for role in [&roles.commands[0], &roles.projector, &roles.query] {
+        answers_operators(role).await;
+    }
     // Whichever instance is asked first, the owner decides.
     for (opening, first) in [("journey-a", 0), ("journey-b", 1), ("journey-c", 0), ("journey-d", 1)] {
         let mut doors = roles.doors(opening);

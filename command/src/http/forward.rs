@@ -1,7 +1,8 @@
 //! Passing a command on to the instance that owns its partition.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::RequestExt;
 use axum::body::Body;
@@ -47,6 +48,33 @@ const OF_THE_CONNECTION: [HeaderName; 8] = [
 pub struct Forwarder {
     client: Client<HttpConnector, Full<Bytes>>,
     timeout: Duration,
+    said: Arc<Said>,
+}
+
+/// What goes wrong is said once a second: an owner that is away is not a line
+/// for each who asks.
+#[derive(Debug)]
+struct Said {
+    begun: Instant,
+    /// The second of the last line, counted from 1.
+    last: AtomicU64,
+    held_back: AtomicU64,
+}
+
+impl Said {
+    fn new() -> Self {
+        Self { begun: Instant::now(), last: AtomicU64::new(0), held_back: AtomicU64::new(0) }
+    }
+
+    fn warn(&self, address: &str, fault: &str, message: &str) {
+        let second = self.begun.elapsed().as_secs() + 1;
+        if self.last.swap(second, Ordering::Relaxed) == second {
+            self.held_back.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let held_back = self.held_back.swap(0, Ordering::Relaxed);
+        warn!(address, fault, held_back, "{message}");
+    }
 }
 
 impl Forwarder {
@@ -61,26 +89,26 @@ impl Forwarder {
             .http2_keep_alive_timeout(Duration::from_secs(3))
             .timer(TokioTimer::new())
             .build(connector);
-        Self { client, timeout }
+        Self { client, timeout, said: Arc::new(Said::new()) }
     }
 
     async fn pass_on(&self, address: &str, kept: Kept) -> Result<Response, Problem> {
         let Some(request) = kept.for_owner(address) else {
-            warn!(address, "the owner's address in its claim is no address");
+            self.said.warn(address, "", "the owner's address in its claim is no address");
             return Err(problems::owner_unreachable());
         };
         match tokio::time::timeout(self.timeout, self.exchange(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(Lost::BeforeSending(fault))) => {
-                warn!(address, fault, "the owner cannot be reached");
+                self.said.warn(address, &fault, "the owner cannot be reached");
                 Err(problems::owner_unreachable())
             }
             Ok(Err(Lost::Underway(fault))) => {
-                warn!(address, fault, "a command that was passed on got no whole answer");
+                self.said.warn(address, &fault, "a command that was passed on got no whole answer");
                 Err(problems::outcome_unknown())
             }
             Err(_) => {
-                warn!(address, "a command that was passed on got no answer in time");
+                self.said.warn(address, "no answer in time", "a command that was passed on got no answer");
                 Err(problems::outcome_unknown())
             }
         }
@@ -192,7 +220,8 @@ impl Forwarding {
         tokio::select! {
             answer = self.forwarder.pass_on(&address, kept) => answer,
             () = replaced => {
-                warn!(%address, "a command that was passed on got no answer from an owner that was replaced");
+                let said = &self.forwarder.said;
+                said.warn(&address, "the owner was replaced", "a command that was passed on got no answer");
                 Err(problems::outcome_unknown())
             }
         }

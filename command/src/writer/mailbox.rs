@@ -128,8 +128,13 @@ impl Writers {
 
     /// How many partitions this instance owns.
     pub fn owned(&self) -> usize {
-        let owned = |lane: &&Lane| *lane.owner.borrow() == Owner::Me;
-        self.shared.lanes.iter().filter(owned).count()
+        self.owned_partitions().len()
+    }
+
+    /// Which partitions this instance owns.
+    pub fn owned_partitions(&self) -> Vec<PartitionId> {
+        let lanes = (0..).zip(&self.shared.lanes);
+        lanes.filter(|(_, lane)| *lane.owner.borrow() == Owner::Me).map(|(id, _)| id).collect()
     }
 
     /// Whether every partition has an owner that this instance knows.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, warn};
 use usher_events::event::{Beacon, Event, WriterAlive, WriterClaimed};
 use usher_events::ids::{Hash, OpeningId};
 use usher_events::log::{Partition as PartitionId, Report};
@@ -358,7 +358,7 @@ impl<T> Partition<T> {
             self.claim(now, random);
         }
         if !self.wanted && self.reign.serving() && self.in_flight.is_empty() && self.outbox.is_empty() {
-            info!(partition = self.id, "handing the partition over");
+            debug!(partition = self.id, "handing the partition over");
             self.over(now);
         }
     }
@@ -397,7 +397,7 @@ impl<T> Partition<T> {
     }
 
     fn claim_landed(&mut self, offset: Offset, now: Timestamp) {
-        info!(partition = self.id, tenure = self.tenure, offset, "claimed the partition");
+        debug!(partition = self.id, tenure = self.tenure, offset, "claimed the partition");
         if self.folded() {
             self.serve(now);
         }
@@ -429,7 +429,7 @@ impl<T> Partition<T> {
             self.due.set(opening, chained.opening.next_due());
         }
         self.note_all_beacons();
-        info!(partition = self.id, openings = self.confirmed.openings.len(), "serving the partition");
+        debug!(partition = self.id, openings = self.confirmed.openings.len(), "serving the partition");
         self.announce();
         self.decide_waiting(now);
     }
