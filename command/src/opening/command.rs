@@ -212,6 +212,26 @@ impl Command {
         }
     }
 
+    /// Whether its id was chosen by whoever sent it, and so is taken for
+    /// whatever else comes with it. Ids that are made from what is asked can
+    /// be foreseen: who takes one of them first must be in nobody's way.
+    pub(super) fn has_chosen_id(&self) -> bool {
+        matches!(
+            self,
+            Self::AdmitByHand { .. }
+                | Self::Hold { .. }
+                | Self::Extend { .. }
+                | Self::Confirm { .. }
+                | Self::Reschedule { .. }
+                | Self::ChangePolicy { .. }
+                | Self::SetMessage { .. }
+                | Self::Pause
+                | Self::Resume
+                | Self::Drain
+                | Self::Close
+        )
+    }
+
     /// A timer's id: made from what is due and when.
     pub fn timer_id(&self, opening: &OpeningId, due: Timestamp) -> CommandId {
         let mut hasher = blake3::Hasher::new();

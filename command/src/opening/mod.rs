@@ -204,7 +204,9 @@ impl Opening {
         if let Command::Confirm { hold, .. } = &request.command {
             self.may_know(&request.actor, *hold)?;
         }
-        if let Some(done) = self.commands.get(&request.id) {
+        if let Some(done) = self.commands.get(&request.id)
+            && (done.digest == request.digest || request.command.has_chosen_id())
+        {
             return self.repeated(request, done);
         }
         let now = request.now;
@@ -260,7 +262,7 @@ impl Opening {
     pub fn fold(&mut self, fact: &Fact) {
         if Command::is_remembered(&fact.event) {
             let visitor = visitor_of(&fact.event).and_then(|ticket| self.queue.find(ticket));
-            self.commands.insert(fact.command_id, Remembered { digest: fact.digest, visitor });
+            self.commands.entry(fact.command_id).or_insert(Remembered { digest: fact.digest, visitor });
         }
         match &fact.event {
             Event::OpeningScheduled(event) => self.scheduled(fact.command_id, event),

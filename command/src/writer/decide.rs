@@ -37,7 +37,7 @@ impl<T> Partition<T> {
     fn decide(&mut self, submitted: Submitted<T>, now: Timestamp) {
         if !self.knows(&submitted.opening) && !matches!(submitted.request.command, Command::Schedule(_)) {
             let sent = self.reign.sent();
-            self.wait(sent, submitted, Answer::Refused(Box::new(Refusal::UnknownOpening)));
+            self.wait(sent, sent, submitted, Answer::Refused(Box::new(Refusal::UnknownOpening)));
             return;
         }
         self.run_due(&submitted.opening, now);
@@ -50,29 +50,29 @@ impl<T> Partition<T> {
         let sent = self.reign.sent();
         let chained = self.working(&opening);
         submitted.request.now = now.max(chained.last_at);
-        let (n, answer) = match chained.opening.decide(&submitted.request) {
+        let (n, as_of, answer) = match chained.opening.decide(&submitted.request) {
             Ok(Decision::Accepted(event)) => {
                 if !self.append(&opening, &submitted.request, event) {
                     self.outputs.push(Output::Reply(submitted.reply_to, Reply::Unknown));
                     return;
                 }
-                (sent + 1, self.done(&submitted, true))
+                (sent + 1, sent + 1, self.done(&submitted, true))
             }
             // The original's record is confirmed at the latest with what is in flight.
-            Ok(Decision::Repeated) => (sent, self.done(&submitted, false)),
+            Ok(Decision::Repeated) => (sent, sent, self.done(&submitted, false)),
             // True only if this writer still owns the partition: one own record shows it.
-            Ok(Decision::Already) => (sent + 1, self.done(&submitted, false)),
-            Err(refusal) => (sent, Answer::Refused(Box::new(refusal))),
+            Ok(Decision::Already) => (sent + 1, sent, self.done(&submitted, false)),
+            Err(refusal) => (sent, sent, Answer::Refused(Box::new(refusal))),
         };
         if self.working(&opening).seq == 0 {
             self.working.remove(&opening);
         }
-        self.wait(n, submitted, answer);
+        self.wait(n, as_of, submitted, answer);
     }
 
     /// Answers wait in the order of their commands.
-    fn wait(&mut self, n: u64, submitted: Submitted<T>, answer: Answer) {
-        self.replies.wait(n.max(self.replies.last_n()), submitted, answer);
+    fn wait(&mut self, n: u64, as_of: u64, submitted: Submitted<T>, answer: Answer) {
+        self.replies.wait(n.max(self.replies.last_n()), as_of, submitted, answer);
     }
 
     fn knows(&self, opening: &OpeningId) -> bool {

@@ -36,6 +36,8 @@ pub(super) enum Answer {
 struct Waiting<T> {
     /// Every own record up to this one must be confirmed first.
     n: u64,
+    /// The own record after which it was decided, which it is true of.
+    as_of: u64,
     submitted: Submitted<T>,
     answer: Answer,
 }
@@ -53,10 +55,11 @@ impl<T> Default for Replies<T> {
 }
 
 impl<T> Replies<T> {
-    /// Keeps `answer` until record `n` and all before it are confirmed.
-    pub(super) fn wait(&mut self, n: u64, submitted: Submitted<T>, answer: Answer) {
+    /// Keeps `answer`, which is true as of record `as_of`, until record `n`
+    /// and all before it are confirmed.
+    pub(super) fn wait(&mut self, n: u64, as_of: u64, submitted: Submitted<T>, answer: Answer) {
         debug_assert!(self.waiting.back().is_none_or(|last| last.n <= n), "answers wait in order");
-        self.waiting.push_back(Waiting { n, submitted, answer });
+        self.waiting.push_back(Waiting { n, as_of, submitted, answer });
     }
 
     /// The greatest record that an answer waits for.
@@ -75,8 +78,8 @@ impl<T> Replies<T> {
         if self.waiting.front()?.n > confirmed {
             return None;
         }
-        let Waiting { n, submitted, answer } = self.waiting.pop_front()?;
-        let position = epoch + n + 1;
+        let Waiting { as_of, submitted, answer, .. } = self.waiting.pop_front()?;
+        let position = epoch + as_of + 1;
         let reply = match answer {
             Answer::Done { created, resource } => Reply::Done { created, resource, position },
             Answer::Refused(refusal) => Reply::Refused { refusal, position },

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use usher_events::event::*;
-use usher_events::ids::{Actor, OpeningId, SeatId};
+use usher_events::ids::{Actor, HoldId, OpeningId, SeatId};
 use uuid::Uuid;
 
 use super::facts::*;
@@ -158,4 +158,47 @@ fn a_visitor_who_is_nobodys_does_not_pass_for_the_owner() {
     let stranger = Actor::Visitor(visitor(99));
     let command = change_policy(serde_json::json!({"capacity": 3}));
     open.when_by(stranger, command).then_refused(Refusal::IdInUse);
+}
+
+#[test]
+fn whoever_takes_a_timers_id_stops_no_timer() {
+    let mut inside = given(ann_and_ben_inside()).and(held(at(2), 1, ANN, &["A1"])).at(at(3));
+    for (timer, due) in
+        [(Command::ExpireHolds, at(302)), (Command::EndVisits, at(601)), (Command::CloseOnTime, at(36_000))]
+    {
+        let hold = HoldId(timer.timer_id(&opening_id(), due).0);
+        inside.done(Command::Hold { hold, ticket: BEN, showing: showing_id(EVENING), seats: seats(&["B1"]) });
+        inside.done(Command::Release { hold, ticket: BEN });
+    }
+    for (timer, due) in
+        [(Command::ExpireHolds, at(302)), (Command::EndVisits, at(601)), (Command::CloseOnTime, at(36_000))]
+    {
+        inside.now = due;
+        let id = timer.timer_id(&opening_id(), due).0.as_u128();
+        inside.when_with_id(id, timer.clone()).event();
+        inside.done(timer);
+    }
+}
+
+#[test]
+fn whoever_takes_the_id_of_anothers_command_keeps_nobody_out() {
+    let mut line = given(ann_and_ben_inside())
+        .and(held(at(2), 1, ANN, &["A1"]))
+        .and(booked(at(3), 1, ANN, &["A1"]).into())
+        .and(admitted(at(4), &[(CAT, 3)]));
+    for command in [
+        Command::Enter { ticket: CAT },
+        Command::LeaveWindow { ticket: CAT },
+        Command::Leave { ticket: DAN },
+        Command::Join { ticket: visitor(5) },
+        cancel(1),
+    ] {
+        let taken = command.own_id(&command.digest(&opening_id())).unwrap();
+        let hold = HoldId(taken.0);
+        let seats = seats(&["B1"]);
+        line.done(Command::Hold { hold, ticket: BEN, showing: showing_id(EVENING), seats });
+        line.done(Command::Release { hold, ticket: BEN });
+        line.done(command);
+    }
+    line.when(cancel(1)).then_repeated();
 }
