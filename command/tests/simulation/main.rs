@@ -7,6 +7,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod crowd;
+#[macro_use]
+#[path = "../rules/mod.rs"]
+mod rules;
 mod referee;
 mod world;
 
@@ -44,7 +47,11 @@ fn no_rule_bends_under_any_fault() {
     for seed in seeds {
         match play(seed, WriterRules::default()) {
             Ok(summary) => all.add(&summary),
-            Err(broken) => panic!("seed {seed}: {broken}"),
+            Err(broken) => {
+                // Also when another test has silenced panics.
+                println!("seed {seed}: {broken}");
+                panic!("seed {seed}: {broken}");
+            }
         }
     }
     println!("{all:?}");
@@ -54,6 +61,11 @@ fn no_rule_bends_under_any_fault() {
             all.bookings > SEEDS && all.claims > 2 * SEEDS && all.voids > SEEDS && all.refunds > SEEDS / 2,
             "{all:?}"
         );
+        assert!(
+            all.late > SEEDS / 10 && all.cancelled > SEEDS / 2 && all.expired > SEEDS && all.moves > SEEDS,
+            "{all:?}"
+        );
+        assert!(all.missed > SEEDS && all.closed > SEEDS / 10, "{all:?}");
     }
 }
 

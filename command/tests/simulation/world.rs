@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use usher_command::draw_keys::DrawKeys;
 use usher_command::opening::Request;
 use usher_command::writer::{Output, Partition, Reply, Submitted, WriterConfig, WriterRules};
 use usher_events::log::Report;
 use usher_events::log::simulated::{Faults, SimulatedLog};
 use usher_events::time::Timestamp;
 
-use crate::crowd::{self, Client, opening};
+use crate::crowd::{self, Crowd, opening};
 
 /// How many things happen before the world is left in peace.
 const STEPS: usize = 2_500;
@@ -45,6 +44,16 @@ pub(crate) struct Summary {
     pub(crate) answers: u64,
     pub(crate) bookings: u64,
     pub(crate) refunds: u64,
+    /// Bookings of holds that had expired.
+    pub(crate) late: u64,
+    pub(crate) cancelled: u64,
+    /// Holds that ran out.
+    pub(crate) expired: u64,
+    /// Admissions that nobody used.
+    pub(crate) missed: u64,
+    pub(crate) closed: u64,
+    /// Claims of another process than the one before.
+    pub(crate) moves: u64,
 }
 
 impl Summary {
@@ -55,6 +64,12 @@ impl Summary {
         self.answers += other.answers;
         self.bookings += other.bookings;
         self.refunds += other.refunds;
+        self.late += other.late;
+        self.cancelled += other.cancelled;
+        self.expired += other.expired;
+        self.missed += other.missed;
+        self.closed += other.closed;
+        self.moves += other.moves;
     }
 }
 
@@ -75,10 +90,10 @@ pub(crate) struct World {
     random: StdRng,
     faults: Faults,
     now: Timestamp,
-    config: Arc<WriterConfig>,
+    config: WriterConfig,
     nodes: Vec<Node>,
     next_node: usize,
-    clients: Vec<Client>,
+    crowd: Crowd,
     /// What each client waits for, if it does.
     outstanding: Vec<Option<u64>>,
     waiting: HashMap<u64, Waiting>,
@@ -87,14 +102,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, rules: WriterRules) -> Self {
-        let keys = DrawKeys::new(vec![("a".to_owned(), "k".repeat(32).into())]).unwrap();
         let config = WriterConfig {
             rules,
             patience: Duration::from_secs(5),
             max_in_flight: 64,
-            ..WriterConfig::new(1, "http://127.0.0.1:1".to_owned(), Arc::new(keys))
+            ..WriterConfig::new(1, String::new(), crowd::keys())
         };
-        let clients = crowd::everyone();
+        let crowd = Crowd::new();
         let mut world = Self {
             log: SimulatedLog::new(1),
             answers: Vec::new(),
@@ -103,11 +117,11 @@ impl World {
             // Half of the worlds are quieter, so that more gets done in them.
             faults: if seed.is_multiple_of(2) { Faults::ALL } else { Faults::ALL.scaled(0.2) },
             now: Timestamp(1_700_000_000_000),
-            config: Arc::new(config),
+            config,
             nodes: Vec::new(),
             next_node: 0,
-            outstanding: vec![None; clients.len()],
-            clients,
+            outstanding: vec![None; crowd.len()],
+            crowd,
             waiting: HashMap::new(),
             next_token: 0,
         };
@@ -115,16 +129,18 @@ impl World {
             let node = world.new_node();
             world.nodes.push(node);
         }
-        let schedule = crowd::schedule(world.now, &world.config.draw_keys);
+        let schedule = crowd::schedule(world.now, &mut world.random);
         world.send(0, schedule);
         world
     }
 
     fn new_node(&mut self) -> Node {
         self.next_node += 1;
+        let address = format!("http://127.0.0.1:{}", self.next_node);
+        let config = Arc::new(WriterConfig { address, ..self.config.clone() });
         Node {
             id: self.next_node,
-            partition: Partition::new(0, Arc::clone(&self.config)),
+            partition: Partition::new(0, config),
             inbox: VecDeque::new(),
             paused_until: Timestamp(0),
         }
@@ -220,9 +236,9 @@ impl World {
     }
 
     fn ask(&mut self) {
-        let client = self.random.random_range(0..self.clients.len());
+        let client = self.random.random_range(0..self.crowd.len());
         if self.outstanding[client].is_none() {
-            let request = self.clients[client].next(&mut self.random);
+            let request = self.crowd.next(client, &mut self.random);
             self.send(client, request);
         }
     }
@@ -327,6 +343,7 @@ impl World {
                 // A late answer to a command that was sent again is one, too.
                 if let Some(Waiting { client, request }) = self.waiting.remove(&token) {
                     self.outstanding[client] = None;
+                    self.crowd.told(client, &request, &definite, &mut self.random);
                     self.answers.push(Answer { request, reply: definite });
                 }
             }

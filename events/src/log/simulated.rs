@@ -158,6 +158,7 @@ impl SimulatedLog {
         faults: &Faults,
         random: &mut StdRng,
     ) -> Result<Offset, AppendError> {
+        let n = record.stamp().n;
         let unknown = |what: &str| Err(AppendError::Unknown(what.to_owned()));
         if random.random_bool(faults.dropped) {
             return unknown("timed out");
@@ -174,7 +175,8 @@ impl SimulatedLog {
             return unknown("the acknowledgement was lost");
         }
         if random.random_bool(faults.wrong_offset) {
-            return Ok(random.random_range(0..2));
+            // Its place in the batch, which is never its place in the log.
+            return Ok(random.random_range(0..n.max(1)));
         }
         Ok(offset)
     }
