@@ -55,6 +55,30 @@ async fn writer_and_reader_go_on_after_an_outage_of_all_brokers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_asks_seldom_is_not_told_of_an_outage_that_is_over() {
+    let cluster = Cluster::start(1);
+    let config = cluster.config(1);
+    ensure_topics(&config).await.unwrap();
+    let (log, mut reports) = (KafkaLog::new(config).unwrap(), Reports::new());
+    log.append(0, vec![record(1, 0)], &reports.sink);
+    reports.offsets(1).await;
+    let mut reader = log.read(0, 0);
+    cluster.kill(1);
+    let killed = Instant::now();
+    while killed.elapsed() < Duration::from_secs(15) {
+        let asked = tokio::time::timeout(Duration::from_secs(5), reader.next()).await;
+        assert!(!matches!(asked, Ok(Ok(_))), "{asked:?}");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    cluster.start_again(1);
+    let mut told = 0;
+    while tokio::time::timeout(PATIENCE, reader.next()).await.unwrap().is_err() {
+        told += 1;
+        assert!(told < 4, "each attempt to connect is told, long after");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_contact_the_last_suggestion_stands_and_leaving_does_not_hang() {
     let cluster = Cluster::start(1);
     let config = KafkaConfig { owners_session: Duration::from_secs(2), ..cluster.config(4) };

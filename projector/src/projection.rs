@@ -1,13 +1,13 @@
 //! The loop that keeps one view of one partition up to date with the log.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use usher_events::log::{Log, LogReader, Partition, ReadError};
 use usher_events::record::{Offset, StoredRecord};
 use usher_events::time::Timestamp;
@@ -49,8 +49,10 @@ impl Projections {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let loops = stores.len() * partitions as usize;
         let behind: Arc<Vec<AtomicU64>> = Arc::new((0..loops).map(|_| AtomicU64::new(UNKNOWN)).collect());
+        let standing = || Arc::new(AtomicUsize::new(0));
+        let stores: Vec<_> = stores.into_iter().map(|store| (store, standing())).collect();
         let stores = stores.iter().flat_map(|store| (0..partitions).map(move |partition| (store, partition)));
-        for (index, (store, partition)) in stores.enumerate() {
+        for (index, ((store, standing), partition)) in stores.enumerate() {
             let projection = Projection {
                 log: Arc::clone(log),
                 store: Arc::clone(store),
@@ -59,6 +61,7 @@ impl Projections {
                 stop: stop.clone(),
                 partition,
                 behind: Arc::clone(&behind),
+                standing: Arc::clone(standing),
                 index,
             };
             tasks.spawn(projection.run());
@@ -89,6 +92,8 @@ struct Projection {
     stop: CancellationToken,
     partition: Partition,
     behind: Arc<Vec<AtomicU64>>,
+    /// How many partitions of this projection stand still.
+    standing: Arc<AtomicUsize>,
     index: usize,
 }
 
@@ -178,12 +183,13 @@ impl Projection {
 
     async fn stand_still(&self, outage: &mut Outage, reason: &str) {
         if !outage.told {
-            warn!(
-                projection = self.store.projection(),
-                partition = self.partition,
-                reason,
-                "standing still, trying on"
-            );
+            let (projection, partition) = (self.store.projection(), self.partition);
+            // What is away is away for all partitions: the first one says so.
+            if self.standing.fetch_add(1, Ordering::Relaxed) == 0 {
+                warn!(projection, partition, reason, "standing still, trying on");
+            } else {
+                debug!(projection, partition, reason, "standing still, trying on");
+            }
         }
         outage.told = true;
         self.pause(outage.wait()).await;
@@ -213,8 +219,13 @@ impl Projection {
             self.note_lag(&place, &mut end).await?;
             self.step(&mut *reader, &mut place).await?;
             if outage.over() {
-                let name = self.store.projection();
-                info!(projection = name, partition = self.partition, position = place.position, "going on");
+                let (projection, partition, position) =
+                    (self.store.projection(), self.partition, place.position);
+                if self.standing.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    info!(projection, partition, position, "going on, as all of its partitions do");
+                } else {
+                    debug!(projection, partition, position, "going on");
+                }
             }
         }
     }

@@ -77,15 +77,6 @@ pub(crate) async fn wait_for_topic(
     loop {
         match check_topic(kafka).await {
             Ok(facts) => {
-                for fault in &facts.warnings {
-                    warn!(
-                        setting = fault.setting.name(),
-                        expected = fault.expected,
-                        actual = fault.actual,
-                        why = fault.why,
-                        "the topic could be safer"
-                    );
-                }
                 readiness.set("kafka", Ok(()));
                 return Ok(Some(facts));
             }

@@ -29,6 +29,8 @@ pub(crate) enum Acknowledged {
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// The `Retry-After` header, in seconds.
+    pub(crate) retry_after: Option<u64>,
     pub(crate) body: Value,
 }
 
@@ -71,7 +73,9 @@ impl Doors {
         }
         let answer = request.send().await.ok()?;
         let status = answer.status().as_u16();
-        Some(Answer { status, body: answer.json().await.unwrap_or(Value::Null) })
+        let retry_after = answer.headers().get("retry-after");
+        let retry_after = retry_after.and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+        Some(Answer { status, retry_after, body: answer.json().await.unwrap_or(Value::Null) })
     }
 
     /// A command, repeated until its answer is definite.

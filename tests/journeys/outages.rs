@@ -65,6 +65,7 @@ async fn servers_that_go_away_are_named_and_waited_for() {
     let path = format!("/tickets/{}", Visitor::new().ticket);
     let refused = doors.once(&doors.commands[0], Method::PUT, &path, "", Some(json!({}))).await.unwrap();
     assert_eq!(refused.status, 503, "{refused:?}");
+    assert_eq!(refused.retry_after, refused.body["retry_after_s"].as_u64());
     assert!(refused.body["retry_after_s"].as_u64().is_some_and(|seconds| seconds > 0), "{refused:?}");
     stack.call(&["service", "start", "kafka-1"]);
     says(&roles.commands[0], "kafka", true).await;
@@ -78,6 +79,21 @@ async fn servers_that_go_away_are_named_and_waited_for() {
             break;
         }
         assert!(begun.elapsed() < NOTICED_WITHIN, "{seen:?}: {}", roles.projector.log());
+    }
+    // Each outage is told where it is seen, not by each partition or caller.
+    for (process, part) in
+        [(&roles.query, "redis"), (&roles.query, "postgres"), (&roles.commands[0], "kafka")]
+    {
+        let log = process.log();
+        let told = |what: &str| log.lines().filter(|line| line.contains(what) && line.contains(part)).count();
+        let (away, reached) = (told("cannot be reached; trying on"), told("reached part"));
+        // A loaded machine may be slow to answer once more.
+        assert!((1..=3).contains(&away) && (2..=4).contains(&reached), "{part}: {log}");
+    }
+    for process in roles.commands.iter().chain([&roles.projector, &roles.query]) {
+        let log = process.log();
+        let faults = log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).count();
+        assert!(faults < 40, "{faults} warnings of three outages: {log}");
     }
 }
 

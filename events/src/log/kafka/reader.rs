@@ -172,6 +172,9 @@ impl Place {
     ) -> (Vec<StoredRecord>, Option<KafkaError>) {
         let mut messages = pin!(consumer.stream());
         let (mut records, mut bytes) = (Vec::new(), 0);
+        // Every attempt to connect leaves one, ten a second: only one that
+        // nothing follows tells how it is now.
+        let mut out_of_contact = None;
         let mut message = messages.next().await;
         // From here on nothing is awaited: what was taken is returned.
         while let Some(read) = message {
@@ -179,7 +182,9 @@ impl Place {
                 Ok(read) => {
                     bytes += read.payload_len();
                     records.extend(self.take(&read, contact));
+                    out_of_contact = None;
                 }
+                Err(fault) if remedy(&fault) == Remedy::Wait => out_of_contact = Some(fault),
                 Err(fault) => return (records, Some(fault)),
             }
             if records.len() >= BATCH_RECORDS || bytes >= BATCH_BYTES {
@@ -187,7 +192,7 @@ impl Place {
             }
             message = messages.next().now_or_never().flatten();
         }
-        (records, None)
+        (records, out_of_contact)
     }
 }
 
