@@ -6,8 +6,10 @@
 pub mod as_of;
 pub mod auth;
 pub mod body;
+pub mod description;
 pub mod etag;
 mod operations;
 pub mod pass;
 pub mod problem;
 pub mod server;
+mod stall;

@@ -15,11 +15,15 @@ use tracing::{debug, error};
 
 pub use crate::operations::{Operations, Readiness, operations};
 use crate::problem::{Fault, Problem};
+use crate::stall::Impatient;
 
 /// Which request it is, in the log of every instance that it passes.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request id that is taken from a caller, in bytes.
 const MAX_REQUEST_ID: usize = 64;
+
+/// A reader that takes nothing for so long is gone, or means harm.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// Limits on every request.
 #[derive(Debug, Clone, Copy)]
@@ -120,7 +124,8 @@ fn method_name(method: &Method) -> &'static str {
     }
 }
 
-/// Serves `router` until `stop` is done, then finishes what is under way.
+/// Serves `router` until `stop` is done, then finishes what is under way. A
+/// connection whose reader takes nothing for a minute is given up.
 pub async fn serve(
     listener: tokio::net::TcpListener,
     router: Router,
@@ -130,7 +135,7 @@ pub async fn serve(
 
     // Small answers go out at once.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    axum::serve(Impatient::new(listener, STALLED), router).with_graceful_shutdown(stop).await
 }
 
 #[cfg(test)]

@@ -4,11 +4,9 @@
 // These only describe: what is sent is `crate::opening::Resource`.
 #![allow(dead_code, reason = "never made; a test compares them with what is sent")]
 
-use usher_http::problem::Problem;
-use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, Response};
-use utoipa::{PartialSchema, ToSchema};
+use usher_http::description::{self, Common};
+use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
 
 /// An opening as it is now.
 #[derive(ToSchema)]
@@ -182,83 +180,27 @@ pub(super) struct BookingAnswer {
 }
 
 /// The problems that routes have for what they are, not for what they do.
-const ANY: [(&str, &str); 2] = [
-    ("400", "Problem `malformed` names the parameter or what is wrong with the JSON"),
-    (
-        "503",
-        "Problem `overloaded`, `outcome-unknown`, `owner-changed` or `owner-unreachable`: repeat with the \
-         same id, not before `Retry-After`",
-    ),
-];
-const WITH_CREDENTIALS: [(&str, &str); 2] = [
-    ("401", "Problem `unauthorized`: no credentials, or unknown ones"),
-    ("403", "Problem `forbidden`: others may, these credentials may not"),
-];
-const WITH_BODY: [(&str, &str); 3] = [
-    ("413", "Problem `too-large`"),
-    ("415", "Problem `unsupported-media-type`"),
-    ("422", "Problem `invalid` names the field"),
-];
+const COMMON: Common = Common {
+    any: &[
+        ("400", "Problem `malformed` names the parameter or what is wrong with the JSON"),
+        (
+            "503",
+            "Problem `overloaded`, `outcome-unknown`, `owner-changed` or `owner-unreachable`: repeat with the \
+             same id, not before `Retry-After`",
+        ),
+    ],
+    with_credentials: &[
+        ("401", "Problem `unauthorized`: no credentials, or unknown ones"),
+        ("403", "Problem `forbidden`: others may, these credentials may not"),
+    ],
+    with_body: &[
+        ("413", "Problem `too-large`"),
+        ("415", "Problem `unsupported-media-type`"),
+        ("422", "Problem `invalid` names the field"),
+    ],
+};
 
 /// Completes what the routes say of themselves.
 pub(super) fn complete(openapi: &mut OpenApi) {
-    let components = openapi.components.get_or_insert_with(Components::new);
-    components.schemas.insert("Problem".to_owned(), Problem::schema());
-    for (name, description) in [
-        ("visitor", "The visitor's secret: 32 random bytes as 43 characters of base64url"),
-        ("operator", "An operator's API key"),
-        ("merchant", "A merchant's API key"),
-        ("pass", "The pass of a visitor who is inside, for the opening in the path"),
-    ] {
-        let mut http = Http::new(HttpAuthScheme::Bearer);
-        http.description = Some(description.to_owned());
-        components.security_schemes.insert(name.to_owned(), RefOr::T(SecurityScheme::Http(http)));
-    }
-    for operation in openapi.paths.paths.values_mut().flat_map(operations) {
-        add_problems(operation);
-        show_answers(operation);
-    }
-}
-
-fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let PathItem { put, post, patch, delete, .. } = path;
-    [put, post, patch, delete].into_iter().flatten()
-}
-
-fn add_problems(operation: &mut Operation) {
-    let mut problems = ANY.to_vec();
-    if operation.security.is_some() {
-        problems.extend(WITH_CREDENTIALS);
-    }
-    if operation.request_body.is_some() {
-        problems.extend(WITH_BODY);
-    }
-    for (status, description) in problems {
-        let response = operation.responses.responses.entry(status.to_owned());
-        let response = response.or_insert_with(|| Response::new("").into());
-        let RefOr::T(Response { description: said, .. }) = response else { continue };
-        *said = if said.is_empty() { description.to_owned() } else { format!("{said}. {description}") };
-    }
-}
-
-/// Problems all look alike, and a repeat is answered like the first time.
-fn show_answers(operation: &mut Operation) {
-    let responses = &mut operation.responses.responses;
-    let content = |response: &RefOr<Response>| match response {
-        RefOr::T(response) => response.content.clone(),
-        RefOr::Ref(_) => Default::default(),
-    };
-    let created = responses.get("201").map(content);
-    for (status, response) in responses {
-        let RefOr::T(response) = response else { continue };
-        if status.starts_with(['4', '5']) {
-            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
-            response.content.insert("application/problem+json".to_owned(), problem.into());
-        } else if status == "200"
-            && response.content.is_empty()
-            && let Some(created) = &created
-        {
-            response.content.clone_from(created);
-        }
-    }
+    description::complete(openapi, &COMMON);
 }

@@ -2,79 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use usher_http::description::check::{Answered, Description};
 
 use crate::calls::{Answer, Call};
 use crate::instance::Instance;
 
-/// What the routes say of themselves.
-pub(crate) struct Description {
-    pub(crate) document: Value,
-}
-
-impl Description {
-    pub(crate) fn new(openapi: &utoipa::openapi::OpenApi) -> Self {
-        Self { document: serde_json::to_value(openapi).unwrap() }
-    }
-
-    /// Every route: its template, its method, what is said of it.
-    pub(crate) fn operations(&self) -> Vec<(&str, &str, &Value)> {
-        let paths = self.document["paths"].as_object().unwrap();
-        paths
-            .iter()
-            .flat_map(|(path, methods)| {
-                methods
-                    .as_object()
-                    .unwrap()
-                    .iter()
-                    .map(move |(method, said)| (path.as_str(), method.as_str(), said))
-            })
-            .collect()
-    }
-
-    fn operation(&self, call: &Call) -> Option<&Value> {
-        let method = call.method.as_str().to_lowercase();
-        let is_it = |(path, of, _): &(&str, &str, &Value)| *of == method && fits(path, &call.path);
-        self.operations().into_iter().find(is_it).map(|(_, _, said)| said)
-    }
-
-    /// Panics unless the answer is one that the route announces.
-    #[track_caller]
-    pub(crate) fn check(&self, call: &Call, answer: &Answer) {
-        let Some(operation) = self.operation(call) else { return };
-        let said = &operation["responses"][answer.status.to_string()];
-        let what = format!("{} {} {}: {}", call.method, call.path, answer.status, answer.body);
-        assert!(said.is_object(), "the route does not announce {what}");
-        if answer.status >= 400 {
-            let kind = answer.body["type"].as_str().unwrap().trim_start_matches("urn:usher:problem:");
-            let announced = said["description"].as_str().unwrap();
-            assert!(announced.contains(&format!("`{kind}`")), "`{announced}` does not announce {what}");
-            return;
-        }
-        let schema = self.schema(&said["content"]["application/json"]["schema"]);
-        let known = names(schema["properties"].as_object().unwrap().keys());
-        let required = schema["required"].as_array().unwrap();
-        let required = names(required.iter().map(|name| name.as_str().unwrap()));
-        let sent = names(answer.body.as_object().unwrap().keys());
-        assert!(required.is_subset(&sent) && sent.is_subset(&known), "announced: {known:?}, sent: {what}");
-    }
-
-    fn schema<'a>(&'a self, schema: &'a Value) -> &'a Value {
-        match schema["$ref"].as_str() {
-            Some(reference) => self.document.pointer(reference.trim_start_matches('#')).unwrap(),
-            None => schema,
-        }
-    }
-}
-
-fn names(names: impl IntoIterator<Item = impl AsRef<str>>) -> BTreeSet<String> {
-    names.into_iter().map(|name| name.as_ref().to_owned()).collect()
-}
-
-fn fits(template: &str, path: &str) -> bool {
-    let (template, path) = (template.split('/'), path.split('/'));
-    template.clone().count() == path.clone().count()
-        && template.zip(path).all(|(expected, part)| expected.starts_with('{') || expected == part)
+/// Panics unless the answer is one that the route announces.
+#[track_caller]
+pub(crate) fn check(description: &Description, call: &Call, answer: &Answer) {
+    let answered = Answered {
+        method: call.method.as_str(),
+        path: &call.path,
+        status: answer.status,
+        media_type: if answer.status < 400 { "application/json" } else { "application/problem+json" },
+        body: &answer.body,
+    };
+    description.check(&answered).unwrap_or_else(|fault| panic!("{fault}"));
 }
 
 #[tokio::test]
@@ -125,13 +68,13 @@ async fn every_route_shows_what_it_answers_and_what_problems_look_like() {
             }
         }
     }
-    assert!(instance.description.document["components"]["schemas"]["Problem"].is_object());
+    assert!(instance.description.document()["components"]["schemas"]["Problem"].is_object());
 }
 
 #[tokio::test]
 async fn every_body_and_every_answer_has_an_example() {
     let instance = Instance::new().await;
-    let schemas = instance.description.document["components"]["schemas"].as_object().unwrap();
+    let schemas = instance.description.document()["components"]["schemas"].as_object().unwrap();
     for (name, schema) in schemas {
         if name == "Problem" || schema.get("example").is_some() {
             continue;

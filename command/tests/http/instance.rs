@@ -17,11 +17,12 @@ use usher_command::writer::{WriterConfig, WriterThreads, Writers};
 use usher_events::log::Log;
 use usher_events::log::embedded::EmbeddedLog;
 use usher_http::auth::{KeyConfig, KeyKind, Keys};
+use usher_http::description::check::Description;
 use usher_http::pass::PassKeys;
 use usher_http::server::{Limits, layered};
 
 use crate::calls::{Answer, Call, MERCHANT, OPERATOR, OTHER_OPERATOR};
-use crate::description::Description;
+use crate::description::check;
 
 pub(crate) const PARTITIONS: u32 = 4;
 /// The largest body in these tests, in bytes.
@@ -95,7 +96,7 @@ impl Instance {
     pub(crate) async fn send(&self, call: &Call) -> Answer {
         let response = self.router.clone().oneshot(call.request()).await.unwrap();
         let answer = read(response).await;
-        self.description.check(call, &answer);
+        check(&self.description, call, &answer);
         answer
     }
 
