@@ -227,6 +227,8 @@ pub(crate) struct Query {
     pub(crate) after_timeout_ms: u64,
     #[garde(range(min = 1, max = 1_000_000))]
     pub(crate) after_waiters: usize,
+    #[garde(range(min = 1, max = 1_000_000))]
+    pub(crate) updates_connections: usize,
 }
 
 impl Config {

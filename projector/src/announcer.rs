@@ -26,6 +26,11 @@ impl Announcer {
         drop(self.0.send(Arc::new(changed)));
     }
 
+    /// How many listen.
+    pub fn listeners(&self) -> usize {
+        self.0.receiver_count()
+    }
+
     /// Listens to changes from now on.
     pub fn listen(&self) -> broadcast::Receiver<Arc<Changed>> {
         self.0.subscribe()

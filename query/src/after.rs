@@ -1,19 +1,22 @@
 //! `?after=`: waiting, within bounds, until a view has what the caller saw.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::sync::broadcast::Receiver;
 use tokio::time::Instant;
 use usher_events::ids::OpeningId;
 use usher_events::log::Partition;
 use usher_events::record::Offset;
 use usher_http::as_of::AsOf;
 use usher_http::problem::Problem;
+use usher_projector::store::Changed;
 
 use crate::state::{QueryState, away};
 
 /// How often to look when no notice comes.
-const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The query parameters of most routes.
 #[derive(Debug, Deserialize)]
@@ -36,10 +39,14 @@ impl After {
         Self { after }
     }
 
-    /// The position that the answer must be true of.
-    fn position(&self, partition: Partition) -> Offset {
-        let positions = self.after.iter().flat_map(AsOf::positions);
-        positions.filter(|(of, _)| *of == partition).map(|(_, position)| *position).max().unwrap_or(0)
+    /// What the caller saw, if anything.
+    pub(crate) fn positions(&self) -> &[(Partition, Offset)] {
+        self.after.as_ref().map_or(&[], AsOf::positions)
+    }
+
+    /// What the caller saw of `partition`; 0, which every view has, if nothing.
+    pub(crate) fn position(&self, partition: Partition) -> Offset {
+        self.after.as_ref().map_or(0, |after| after.position(partition))
     }
 
     /// Waits until the views have what the caller saw; the opening's
@@ -52,18 +59,25 @@ impl After {
     ) -> Result<(Partition, Offset), Problem> {
         let partition = state.partition_of(opening);
         let position = self.position(partition);
-        if position > 0 {
-            state.wait_for(partition, position, views).await?;
-        }
+        state.wait_for(partition, position, views).await?;
         Ok((partition, position))
     }
 }
 
 impl QueryState {
-    async fn wait_for(&self, partition: Partition, position: Offset, views: Views) -> Result<(), Problem> {
+    /// Waits until the views of `partition` have everything before `position`.
+    pub(crate) async fn wait_for(
+        &self,
+        partition: Partition,
+        position: Offset,
+        views: Views,
+    ) -> Result<(), Problem> {
+        if position == 0 {
+            return Ok(());
+        }
         // Listening first: a change between looking and listening is not missed.
         let mut changes = self.announcer.listen();
-        if self.reached(partition, views).await? >= position {
+        if self.has(partition, position, views, Instant::now()).await? {
             return Ok(());
         }
         let too_late = || {
@@ -72,27 +86,46 @@ impl QueryState {
         };
         let _place = Arc::clone(&self.waiters).try_acquire_owned().map_err(|_| too_late())?;
         let deadline = Instant::now() + self.config.after_timeout;
-        while Instant::now() < deadline {
+        loop {
             let look_at = deadline.min(Instant::now() + LOOK_EVERY);
-            // Lagged, closed or early: looking again is right in every case.
-            let _notice = tokio::time::timeout_at(look_at, async {
-                while changes.recv().await.is_ok_and(|changed| changed.partition != partition) {}
-            })
-            .await;
-            if self.reached(partition, views).await? >= position {
+            let noticed = tokio::time::timeout_at(look_at, noticed(&mut changes, partition)).await.is_ok();
+            // Without a notice, what another looked up in the meantime will do.
+            let since = if noticed { Instant::now() } else { look_at - LOOK_EVERY };
+            if self.has(partition, position, views, since).await? {
                 return Ok(());
             }
+            if Instant::now() >= deadline {
+                return Err(too_late());
+            }
         }
-        Err(too_late())
     }
 
-    async fn reached(&self, partition: Partition, views: Views) -> Result<Offset, Problem> {
-        let queue = async { self.queues.reached(partition).await.map(|place| place.position) };
-        let booking = async { self.bookings.reached(partition).await.map(|place| place.position) };
-        match views {
-            Views::Queue => queue.await.map_err(away),
-            Views::Booking => booking.await.map_err(away),
-            Views::Both => Ok(queue.await.map_err(away)?.min(booking.await.map_err(away)?)),
+    /// Whether the views are so far, by what was looked up after `since`.
+    async fn has(
+        &self,
+        partition: Partition,
+        position: Offset,
+        views: Views,
+        since: Instant,
+    ) -> Result<bool, Problem> {
+        if views != Views::Booking {
+            let read = || async { self.queues.reached(partition).await.map(|place| place.position) };
+            let reached = self.queue_places.reached(partition, position, since, read).await;
+            if reached.map_err(away)? < position {
+                return Ok(false);
+            }
         }
+        if views != Views::Queue {
+            let read = || async { self.bookings.reached(partition).await.map(|place| place.position) };
+            let reached = self.booking_places.reached(partition, position, since, read).await;
+            return Ok(reached.map_err(away)? >= position);
+        }
+        Ok(true)
     }
+}
+
+/// Returns when something of `partition` changed, or may have: after notices
+/// were missed, looking again is right.
+async fn noticed(changes: &mut Receiver<Arc<Changed>>, partition: Partition) {
+    while changes.recv().await.is_ok_and(|changed| changed.partition != partition) {}
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use usher_events::ids::OpeningId;
 use usher_events::record::Offset;
 use usher_events::time::{Timestamp, rfc3339};
@@ -17,11 +17,17 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::after::{After, Views};
-use crate::state::{QueryState, away, json};
+use crate::answer::json;
+use crate::state::{QueryState, away};
 
 pub(crate) fn routes() -> OpenApiRouter<QueryState> {
     OpenApiRouter::new().routes(routes!(console)).routes(routes!(acts)).routes(routes!(views))
 }
+
+/// Query parameters where there are none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
 
 /// Whose key this is.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -37,11 +43,14 @@ struct ConsoleDocument {
     security(("operator" = [])),
     responses(
         (status = 200, description = "It is", body = ConsoleDocument),
-        (status = 401, description = "Problem `unauthorized`"),
         (status = 403, description = "Problem `forbidden`")
     )
 )]
-async fn console(State(state): State<QueryState>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn console(
+    State(state): State<QueryState>,
+    Query(Nothing {}): Query<Nothing>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let caller = state.keys.caller(&headers)?;
     json(&ConsoleDocument { name: caller.reading_operator(None)?.to_string() })
 }
@@ -51,7 +60,7 @@ async fn console(State(state): State<QueryState>, headers: HeaderMap) -> Result<
 struct ActDocument {
     /// When.
     #[serde(with = "rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-03-01T11:02:00Z")]
     at: Timestamp,
     /// The name of the operator's key.
     #[schema(example = "box-office")]
@@ -79,7 +88,6 @@ struct ActsDocument {
     params(("opening" = String, Path), ("after" = Option<String>, Query)),
     responses(
         (status = 200, description = "Newest first; none where there is no such opening", body = ActsDocument),
-        (status = 401, description = "Problem `unauthorized`"),
         (status = 403, description = "Problem `forbidden`")
     )
 )]
@@ -105,15 +113,17 @@ async fn acts(
 #[derive(Serialize, utoipa::ToSchema)]
 struct ViewDocument {
     /// The next offset of the opening's partition.
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, example = 1042)]
     position: Offset,
     /// How many records the view that is ahead has more.
+    #[schema(example = 0)]
     behind: u64,
 }
 
 /// How far the views of the opening's partition are.
 #[derive(Serialize, utoipa::ToSchema)]
 struct ViewsDocument {
+    #[schema(value_type = HashMap<String, ViewDocument>)]
     views: BTreeMap<&'static str, ViewDocument>,
     #[schema(value_type = String, example = "3.1042")]
     as_of: AsOf,
@@ -127,13 +137,13 @@ struct ViewsDocument {
     params(("opening" = String, Path)),
     responses(
         (status = 200, description = "By view", body = ViewsDocument),
-        (status = 401, description = "Problem `unauthorized`"),
         (status = 403, description = "Problem `forbidden`")
     )
 )]
 async fn views(
     State(state): State<QueryState>,
     Path(opening): Path<OpeningId>,
+    Query(Nothing {}): Query<Nothing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     state.keys.caller(&headers)?.reading_operator(Some(&opening))?;

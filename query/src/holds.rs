@@ -10,32 +10,49 @@ use usher_http::as_of::AsOf;
 use usher_http::body::{Path, Query};
 use usher_http::problem::Problem;
 use usher_projector::booking::{BookingState, HoldState};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::after::{After, Views};
-use crate::state::{QueryState, away, json, missing};
+use crate::answer::json;
+use crate::state::{QueryState, away, missing};
 
 pub(crate) fn routes() -> OpenApiRouter<QueryState> {
     OpenApiRouter::new().routes(routes!(hold)).routes(routes!(booking))
 }
 
-#[derive(Serialize)]
+/// A hold as it is now.
+#[derive(Serialize, ToSchema)]
 struct HoldDocument {
+    #[schema(value_type = uuid::Uuid)]
     hold: HoldId,
+    /// live, released, expired or booked.
+    #[schema(value_type = String, example = "live")]
     state: HoldState,
+    #[schema(value_type = String, example = "gangnam-1-1900")]
     showing: ShowingId,
+    #[schema(value_type = Vec<String>, example = json!(["G7", "G8"]))]
     seats: Vec<SeatId>,
     #[serde(with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-03-01T11:15:00Z")]
     expires_at: Timestamp,
+    #[schema(value_type = String, example = "3.1042")]
     as_of: AsOf,
 }
 
 /// A hold. Others than its visitor, the merchant and the operator get a 404.
 #[utoipa::path(
     get, path = "/v1/openings/{opening}/holds/{hold}", tag = "seats",
-    params(("opening" = String, Path), ("hold" = uuid::Uuid, Path), ("after" = Option<String>, Query)),
-    responses((status = 200, description = "`{hold, state, showing, seats, expires_at, as_of}`"), (status = 404, description = "No such hold for you by `as_of`"))
+    security((), ("visitor" = []), ("merchant" = []), ("operator" = [])),
+    params(
+        ("opening" = String, Path), ("hold" = uuid::Uuid, Path),
+        ("after" = Option<String>, Query, description = "An `as_of`: wait until the answer has it")
+    ),
+    responses(
+        (status = 200, description = "As it is now", body = HoldDocument),
+        (status = 404, description = "Problem `not-found`: no such hold for you by `as_of`")
+    )
 )]
 async fn hold(
     State(state): State<QueryState>,
@@ -58,23 +75,42 @@ async fn hold(
     })
 }
 
-#[derive(Serialize)]
+/// A booking as it is now.
+#[derive(Serialize, ToSchema)]
 struct BookingDocument {
+    #[schema(value_type = uuid::Uuid)]
     booking: BookingId,
+    /// booked or cancelled.
+    #[schema(value_type = String, example = "booked")]
     state: BookingState,
+    /// The hold that became it.
+    #[schema(value_type = uuid::Uuid)]
     hold: HoldId,
+    #[schema(value_type = String, example = "gangnam-1-1900")]
     showing: ShowingId,
+    /// Those that are still booked.
+    #[schema(value_type = Vec<String>, example = json!(["G7", "G8"]))]
     seats: Vec<SeatId>,
+    #[schema(value_type = String, example = "payment-4711")]
     payment_reference: PaymentReference,
+    /// Whether the payment came after the hold's end.
     late: bool,
+    #[schema(value_type = String, example = "3.1042")]
     as_of: AsOf,
 }
 
 /// A booking. Others than its visitor, the merchant and the operator get a 404.
 #[utoipa::path(
     get, path = "/v1/openings/{opening}/bookings/{booking}", tag = "seats",
-    params(("opening" = String, Path), ("booking" = uuid::Uuid, Path), ("after" = Option<String>, Query)),
-    responses((status = 200, description = "`{booking, state, hold, showing, seats, payment_reference, late, as_of}`"), (status = 404, description = "No such booking for you by `as_of`"))
+    security((), ("visitor" = []), ("merchant" = []), ("operator" = [])),
+    params(
+        ("opening" = String, Path), ("booking" = uuid::Uuid, Path),
+        ("after" = Option<String>, Query, description = "An `as_of`: wait until the answer has it")
+    ),
+    responses(
+        (status = 200, description = "As it is now", body = BookingDocument),
+        (status = 404, description = "Problem `not-found`: no such booking for you by `as_of`")
+    )
 )]
 async fn booking(
     State(state): State<QueryState>,

@@ -1,191 +1,102 @@
-//! The openings, and the one document that a million pollers share.
+//! The openings and their status.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use bytes::Bytes;
 use serde::Serialize;
-use usher_events::event::TicketState;
+use serde_json::value::RawValue;
 use usher_events::ids::OpeningId;
 use usher_events::log::Partition;
 use usher_events::record::Offset;
-use usher_events::time::{Timestamp, rfc3339};
 use usher_http::as_of::AsOf;
 use usher_http::body::{Path, Query};
 use usher_http::problem::Problem;
-use usher_projector::booking::{SeatCounts, SeatState};
-use usher_projector::queue::{OpeningState, OpeningStatus};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::after::{After, Views};
-use crate::cache::Kept;
-use crate::state::{Document, QueryState, Ready, away, document, json, missing};
+use crate::answer::Ready;
+use crate::cache::Wanted;
+use crate::state::{QueryState, away, missing};
+use crate::status::StatusDocument;
 
 pub(crate) fn routes() -> OpenApiRouter<QueryState> {
     OpenApiRouter::new().routes(routes!(openings)).routes(routes!(status))
 }
 
-#[derive(Serialize)]
-struct ShowingDocument {
-    showing: String,
-    title: String,
-    #[serde(with = "rfc3339")]
-    starts_at: Timestamp,
-    plan: String,
-}
-
-#[derive(Serialize)]
-struct Seats {
-    free: u64,
-    held: u64,
-    booked: u64,
-}
-
-#[derive(Serialize)]
-struct StatusDocument<'a> {
-    opening: &'a OpeningId,
-    state: OpeningState,
-    title: &'a str,
-    #[serde(with = "rfc3339")]
-    opens_at: Timestamp,
-    #[serde(with = "rfc3339::option")]
-    drains_at: Option<Timestamp>,
-    #[serde(with = "rfc3339")]
-    closes_at: Timestamp,
-    serving_number: u32,
-    lobby: u32,
-    waiting: u32,
-    away: u32,
-    admitted: u32,
-    inside: u32,
-    done: u32,
-    left: u32,
-    spent: u32,
-    seats: Seats,
-    rate: Rate,
-    message: Option<&'a str>,
-    showings: Vec<ShowingDocument>,
-    poll_after_ms: u32,
+/// All openings.
+#[derive(Serialize, ToSchema)]
+struct OpeningsDocument {
+    /// Each with its status.
+    #[schema(value_type = Vec<StatusDocument<'static>>)]
+    openings: Vec<Box<RawValue>>,
+    #[schema(value_type = String, example = "3.1042_7.12")]
     as_of: AsOf,
 }
 
-/// How fast visitors are admitted.
-#[derive(Serialize)]
-struct Rate {
-    /// The policy's limit; none: only the capacity limits.
-    limit_per_minute: Option<u32>,
-    capacity: u32,
-    /// Admissions of the last five minutes in which there were some.
-    admitted_in_last_5_min: u32,
-}
-
-/// How long a poller waits: two seconds, longer the more people wait, at most 30.
-fn poll_after_ms(status: &OpeningStatus) -> u32 {
-    let depth = status.count(TicketState::Waiting) + status.count(TicketState::Lobby);
-    2_000 + (depth / 10).min(28_000)
-}
-
-fn render(
-    opening: &OpeningId,
-    status: &OpeningStatus,
-    counts: &SeatCounts,
-    showings: Vec<usher_events::plan::Showing>,
+/// The list of all openings, with what it is true of.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    ready: Ready,
     as_of: AsOf,
-) -> Result<Bytes, Problem> {
-    let seats = |state| counts.get(&state).copied().unwrap_or(0);
-    let showing = |showing: usher_events::plan::Showing| ShowingDocument {
-        showing: showing.showing.to_string(),
-        title: showing.title,
-        starts_at: showing.starts_at,
-        plan: showing.plan.to_string(),
-    };
-    let document = StatusDocument {
-        opening,
-        state: status.state,
-        title: &status.title,
-        opens_at: status.opens_at,
-        drains_at: status.drains_at,
-        closes_at: status.closes_at,
-        serving_number: status.serving_number,
-        lobby: status.count(TicketState::Lobby),
-        waiting: status.count(TicketState::Waiting),
-        away: status.count(TicketState::Away),
-        admitted: status.count(TicketState::Admitted),
-        inside: status.count(TicketState::Inside),
-        done: status.count(TicketState::Done),
-        left: status.count(TicketState::Left),
-        spent: status.count(TicketState::Spent),
-        seats: Seats {
-            free: seats(SeatState::Free),
-            held: seats(SeatState::Held),
-            booked: seats(SeatState::Booked),
-        },
-        rate: Rate {
-            limit_per_minute: status.policy.admissions_per_minute,
-            capacity: status.policy.capacity,
-            admitted_in_last_5_min: status.outflow.values().sum(),
-        },
-        message: status.message.as_deref(),
-        showings: showings.into_iter().map(showing).collect(),
-        poll_after_ms: poll_after_ms(status),
-        as_of,
-    };
-    serde_json::to_vec(&document).map(Bytes::from).map_err(Problem::internal)
+}
+
+impl Listed {
+    fn has(&self, (partition, position): (Partition, Offset)) -> bool {
+        self.as_of.covers(partition, position)
+    }
 }
 
 impl QueryState {
-    async fn read_status(
-        &self,
-        opening: &OpeningId,
-        partition: Partition,
-    ) -> Result<(Ready, Offset), Problem> {
-        let status = self.queues.status(opening, partition).await.map_err(away)?;
-        let counts = self.bookings.counts(opening, partition).await.map_err(away)?;
-        let showings = self.bookings.showings(opening, partition).await.map_err(away)?;
-        let position = status.position.min(counts.position).min(showings.position);
-        let Some(status) = status.value else { return Ok((Ready::of(None), position)) };
-        let as_of = AsOf::one(partition, position);
-        let body = render(opening, &status, &counts.value, showings.value, as_of)?;
-        Ok((Ready::of(Some(body)), position))
-    }
-
-    async fn status_document(
-        &self,
-        opening: &OpeningId,
-        partition: Partition,
-        at_least: Offset,
-    ) -> Result<Arc<Kept<Ready>>, Problem> {
-        let read = || self.read_status(opening, partition);
-        self.documents.get(opening, Document::Status, at_least, read).await
+    async fn list(&self, after: &After) -> Result<Listed, Problem> {
+        let mut openings = Vec::new();
+        let mut positions = BTreeMap::new();
+        for opening in self.queues.openings().await.map_err(away)? {
+            let partition = self.partition_of(&opening);
+            let wanted = Wanted::newest(after.position(partition));
+            let kept = self.status(&opening, partition, wanted).await?;
+            let position = positions.entry(partition).or_insert(kept.position);
+            *position = kept.position.min(*position);
+            if let Some(body) = &kept.value.ready.body {
+                openings.push(serde_json::from_slice(body).map_err(Problem::internal)?);
+            }
+        }
+        let as_of = AsOf::several(positions.into_iter().collect());
+        let ready = Ready::of(&OpeningsDocument { openings, as_of: as_of.clone() })?;
+        Ok(Listed { ready, as_of })
     }
 }
 
 /// All openings.
 #[utoipa::path(
     get, path = "/v1/openings", tag = "openings",
-    responses((status = 200, description = "`{openings: [...], as_of}`, each as its own status"))
+    params(("after" = Option<String>, Query, description = "An `as_of`: wait until the answer has it")),
+    responses(
+        (status = 200, description = "All openings, each as its own status", body = OpeningsDocument),
+        (status = 304, description = "Not modified")
+    )
 )]
-async fn openings(State(state): State<QueryState>) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Openings {
-        openings: Vec<Box<serde_json::value::RawValue>>,
-        as_of: AsOf,
-    }
-    let mut openings = Vec::new();
-    let mut positions = std::collections::BTreeMap::new();
-    for opening in state.queues.openings().await.map_err(away)? {
-        let partition = state.partition_of(&opening);
-        let kept = state.status_document(&opening, partition, 0).await?;
-        let position = positions.entry(partition).or_insert(kept.position);
-        *position = kept.position.min(*position);
-        if let Some(body) = &kept.value.body {
-            openings.push(serde_json::from_slice(body).map_err(Problem::internal)?);
+async fn openings(
+    State(state): State<QueryState>,
+    Query(after): Query<After>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let read = |_| async { Ok::<_, Problem>((state.list(&after).await?, 0)) };
+    let mut listed = state.list.get(Wanted::at(0), read).await?;
+    let there = |(partition, _): &(Partition, Offset)| *partition < state.config.partitions;
+    let seen = || after.positions().iter().copied().filter(there);
+    if !seen().all(|position| listed.value.has(position)) {
+        for (partition, position) in seen() {
+            state.wait_for(partition, position, Views::Both).await?;
         }
+        state.list.changed();
+        listed = state.list.get(Wanted::newest(0), read).await?;
     }
-    json(&Openings { openings, as_of: AsOf::several(positions.into_iter().collect()) })
+    let nothing = || Problem::internal("there is no list of openings");
+    listed.value.ready.answer(&headers).ok_or_else(nothing)
 }
 
 /// An opening's status.
@@ -193,12 +104,14 @@ async fn openings(State(state): State<QueryState>) -> Result<Response, Problem> 
 /// The same bytes for everyone, so that a content network can answer for us.
 #[utoipa::path(
     get, path = "/v1/openings/{opening}", tag = "openings",
-    params(("opening" = String, Path), ("after" = Option<String>, Query, description = "An `as_of`: wait until the answer has it")),
+    params(
+        ("opening" = String, Path),
+        ("after" = Option<String>, Query, description = "An `as_of`: wait until the answer has it")
+    ),
     responses(
-        (status = 200, description = "State, times, serving number, counts, seats, rate, message, showings, `poll_after_ms`, `as_of`"),
+        (status = 200, description = "As it is now", body = StatusDocument<'static>),
         (status = 304, description = "Not modified"),
-        (status = 404, description = "No such opening by `as_of`"),
-        (status = 503, description = "Problem `view-behind` or `view-unavailable`")
+        (status = 404, description = "Problem `not-found`: no such opening by `as_of`")
     )
 )]
 async fn status(
@@ -208,9 +121,6 @@ async fn status(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (partition, at_least) = after.wait(&state, &opening, Views::Both).await?;
-    let kept = state.status_document(&opening, partition, at_least).await?;
-    match &kept.value.body {
-        Some(body) => Ok(document(&kept.value, body, &headers, "public, max-age=1")),
-        None => Err(missing("opening", partition, kept.position)),
-    }
+    let kept = state.status(&opening, partition, Wanted::at(at_least)).await?;
+    kept.value.ready.answer(&headers).ok_or_else(|| missing("opening", partition, kept.position))
 }

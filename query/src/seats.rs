@@ -1,22 +1,28 @@
 //! The seat map of a showing, and the halls.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use usher_events::ids::{OpeningId, PlanName, ShowingId};
-use usher_events::plan::Plan;
+use serde_json::value::RawValue;
+use usher_events::ids::{OpeningId, PlanName, SeatId, ShowingId};
+use usher_events::log::Partition;
+use usher_events::plan::{Plan, SeatDetails, Seating};
 use usher_events::record::Offset;
 use usher_http::as_of::AsOf;
 use usher_http::body::{Path, Query};
 use usher_http::problem::Problem;
-use usher_projector::booking::SeatView;
+use usher_projector::booking::{SeatChanges, SeatMap, SeatState, SeatView};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::after::{After, Views};
-use crate::state::{Document, QueryState, Ready, away, document, json, missing};
+use crate::answer::Ready;
+use crate::cache::{Kept, Wanted};
+use crate::state::{Document, QueryState, away, missing};
 
 pub(crate) fn routes() -> OpenApiRouter<QueryState> {
     OpenApiRouter::new().routes(routes!(seats)).routes(routes!(plan))
@@ -29,14 +35,136 @@ struct SeatsQuery {
     after: Option<AsOf>,
 }
 
-#[derive(Serialize)]
-struct SeatsDocument<'a> {
+/// A seat.
+#[derive(Serialize, ToSchema)]
+struct SeatDocument<'a> {
+    /// Its `seat_guid`.
+    #[schema(value_type = String, example = "G7")]
+    seat: &'a SeatId,
+    /// free, held, booked or blocked.
+    #[schema(value_type = String, example = "held")]
+    state: SeatState,
+}
+
+/// The seats of a showing, or those of them that changed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SeatsDocument<'a> {
+    #[schema(value_type = String, example = "gangnam-1-1900")]
     showing: &'a ShowingId,
+    /// Counts the changes: `?since=` this tells what changes from here on.
+    #[schema(example = 417)]
     version: u64,
+    /// The version that the changes follow; not in a whole map.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 411)]
     since: Option<u64>,
+    #[schema(value_type = String, example = "3.1042")]
     as_of: AsOf,
-    seats: &'a [SeatView],
+    #[schema(value_type = Vec<SeatDocument<'static>>)]
+    seats: &'a RawValue,
+}
+
+/// The seats of a showing as they were read.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) map: Arc<SeatMap>,
+    /// The seats as JSON, written once for a version.
+    seats: Arc<RawValue>,
+    whole: Ready,
+}
+
+impl Shown {
+    fn new(showing: &ShowingId, map: Arc<SeatMap>, old: Option<&Self>, as_of: AsOf) -> Result<Self, Problem> {
+        let seats = match old.filter(|old| old.map.version == map.version) {
+            Some(old) => Arc::clone(&old.seats),
+            None => written(&map.seats)?.into(),
+        };
+        let version = map.version;
+        let document = SeatsDocument { showing, version, since: None, as_of, seats: &seats };
+        let whole = Ready::weakly(&document, &(showing, version))?;
+        Ok(Self { map, seats, whole })
+    }
+}
+
+fn written<'a>(seats: impl IntoIterator<Item = &'a SeatView>) -> Result<Box<RawValue>, Problem> {
+    let seats = seats.into_iter().map(|seat| SeatDocument { seat: &seat.seat, state: seat.state });
+    let seats: Vec<_> = seats.collect();
+    serde_json::value::to_raw_value(&seats).map_err(Problem::internal)
+}
+
+/// What changed in a showing after version `since`.
+pub(crate) fn changes_since(
+    showing: &ShowingId,
+    map: &SeatMap,
+    since: u64,
+    as_of: AsOf,
+) -> Result<Ready, Problem> {
+    let changed = map.seats.iter().filter(|seat| since == 0 || seat.version > since);
+    let (seats, version) = (written(changed)?, map.version);
+    let document = SeatsDocument { showing, version, since: Some(since), as_of, seats: &seats };
+    Ready::weakly(&document, &(showing, version, since))
+}
+
+/// That nothing changed after `version`.
+pub(crate) fn no_changes(showing: &ShowingId, version: u64, as_of: AsOf) -> Result<Ready, Problem> {
+    let seats = written([])?;
+    let document = SeatsDocument { showing, version, since: Some(version), as_of, seats: &seats };
+    Ready::weakly(&document, &(showing, version, version))
+}
+
+/// The map after these changes.
+fn changed(map: &Arc<SeatMap>, changes: SeatChanges) -> Arc<SeatMap> {
+    if changes.version == map.version {
+        return Arc::clone(map);
+    }
+    let mut seats = map.seats.clone();
+    for change in changes.seats {
+        match seats.binary_search_by(|seat| seat.seat.cmp(&change.seat)) {
+            Ok(at) => seats[at] = change,
+            Err(at) => seats.insert(at, change),
+        }
+    }
+    Arc::new(SeatMap { version: changes.version, seats })
+}
+
+impl QueryState {
+    /// The seats of a showing, true of `wanted`; none when there is no such
+    /// showing. Only what changed is read again.
+    pub(crate) async fn seats(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        showing: &ShowingId,
+        wanted: Wanted,
+    ) -> Result<Arc<Kept<Option<Shown>>>, Problem> {
+        let read = |kept: Option<Arc<Kept<Option<Shown>>>>| async move {
+            let old = kept.as_ref().and_then(|kept| kept.value.as_ref());
+            self.read_seats(opening, partition, showing, old).await
+        };
+        self.seats.get(opening, showing.clone(), wanted, read).await
+    }
+
+    async fn read_seats(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        showing: &ShowingId,
+        old: Option<&Shown>,
+    ) -> Result<(Option<Shown>, Offset), Problem> {
+        if let Some(Shown { map, .. }) = old {
+            let found =
+                self.bookings.changes(opening, partition, showing, map.version).await.map_err(away)?;
+            if let Some(changes) = found.value {
+                let as_of = AsOf::one(partition, found.position);
+                let shown = Shown::new(showing, changed(map, changes), old, as_of)?;
+                return Ok((Some(shown), found.position));
+            }
+        }
+        let found = self.bookings.seats(opening, partition, showing).await.map_err(away)?;
+        let as_of = AsOf::one(partition, found.position);
+        let shown = found.value.map(|map| Shown::new(showing, Arc::new(map), None, as_of));
+        Ok((shown.transpose()?, found.position))
+    }
 }
 
 /// The seats of a showing; with `since`, those that changed after that version.
@@ -45,12 +173,12 @@ struct SeatsDocument<'a> {
     params(
         ("opening" = String, Path), ("showing" = String, Path),
         ("since" = Option<u64>, Query, description = "A `version` of an earlier answer"),
-        ("after" = Option<String>, Query)
+        ("after" = Option<String>, Query, description = "An `as_of`: wait until the answer has it")
     ),
     responses(
-        (status = 200, description = "`{showing, version, as_of, seats: [{seat, state}]}`, with an ETag"),
+        (status = 200, description = "As they are now", body = SeatsDocument<'static>),
         (status = 304, description = "Not modified"),
-        (status = 404, description = "No such showing, or it never had version `since`, by `as_of`")
+        (status = 404, description = "Problem `not-found`: no such showing, or it never had version `since`, by `as_of`")
     )
 )]
 async fn seats(
@@ -60,56 +188,67 @@ async fn seats(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (partition, at_least) = After::new(after).wait(&state, &opening, Views::Booking).await?;
-    if let Some(since) = since {
-        let found = state.bookings.changes(&opening, partition, &showing, since).await.map_err(away)?;
-        let Some(changes) = found.value else {
-            return Err(missing("showing or version", partition, found.position));
-        };
-        return json(&SeatsDocument {
-            showing: &showing,
-            version: changes.version,
-            since: Some(since),
-            as_of: AsOf::one(partition, found.position),
-            seats: &changes.seats,
-        });
-    }
-    let read = || async {
-        let found = state.bookings.seats(&opening, partition, &showing).await.map_err(away)?;
-        let as_of = AsOf::one(partition, found.position);
-        let Some(map) = found.value else { return Ok((Ready::of(None), found.position)) };
-        let answer =
-            SeatsDocument { showing: &showing, version: map.version, since: None, as_of, seats: &map.seats };
-        let body = serde_json::to_vec(&answer).map_err(Problem::internal)?;
-        Ok::<(Ready, Offset), Problem>((Ready::of(Some(Bytes::from(body))), found.position))
+    let kept = state.seats(&opening, partition, &showing, Wanted::at(at_least)).await?;
+    let not_there = |what| missing(what, partition, kept.position);
+    let shown = kept.value.as_ref().ok_or_else(|| not_there("showing"))?;
+    let answer = match since {
+        None => shown.whole.answer(&headers),
+        Some(since) if since <= shown.map.version => {
+            let as_of = AsOf::one(partition, kept.position);
+            changes_since(&showing, &shown.map, since, as_of)?.answer(&headers)
+        }
+        Some(_) => None,
     };
-    let kept = state.documents.get(&opening, Document::Seats(showing.clone()), at_least, read).await?;
-    match &kept.value.body {
-        Some(body) => Ok(document(&kept.value, body, &headers, "public, max-age=1")),
-        None => Err(missing("showing", partition, kept.position)),
-    }
+    answer.ok_or_else(|| not_there("version of the showing"))
 }
 
-#[derive(Serialize)]
-struct PlanDocument {
-    plan: PlanName,
-    #[serde(flatten)]
-    body: Plan,
+/// A hall.
+#[derive(Serialize, ToSchema)]
+struct PlanDocument<'a> {
+    #[schema(value_type = String, example = "gangnam-1")]
+    plan: &'a PlanName,
+    /// In pretix's seating-plan format.
+    #[schema(value_type = Map<String, Value>, example = json!({"name": "Lumen Gangnam, hall 1", "zones": []}))]
+    seating: &'a Seating,
+    /// Kinds, blocked seats and prices.
+    #[schema(value_type = Map<String, Value>, example = json!({"kinds": {"G8": "companion"}}))]
+    details: &'a SeatDetails,
+    #[schema(value_type = String, example = "3.1042")]
     as_of: AsOf,
 }
 
-/// A hall: its seating plan, kinds of seats and prices.
+fn render_plan(name: &PlanName, plan: &Plan, as_of: AsOf) -> Result<Ready, Problem> {
+    let Plan { seating, details } = plan;
+    Ready::weakly(&PlanDocument { plan: name, seating, details, as_of }, plan)
+}
+
+/// A hall: its seating plan, kinds of seats and prices. It never changes.
 #[utoipa::path(
     get, path = "/v1/openings/{opening}/plans/{plan}", tag = "seats",
-    params(("opening" = String, Path), ("plan" = String, Path), ("after" = Option<String>, Query)),
-    responses((status = 200, description = "`{plan, seating, details, as_of}`"), (status = 404, description = "No such plan by `as_of`"))
+    params(
+        ("opening" = String, Path), ("plan" = String, Path),
+        ("after" = Option<String>, Query, description = "An `as_of`: wait until the answer has it")
+    ),
+    responses(
+        (status = 200, description = "As it was added", body = PlanDocument<'static>),
+        (status = 304, description = "Not modified"),
+        (status = 404, description = "Problem `not-found`: no such plan by `as_of`")
+    )
 )]
 async fn plan(
     State(state): State<QueryState>,
     Path((opening, plan)): Path<(OpeningId, PlanName)>,
     Query(after): Query<After>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (partition, _) = after.wait(&state, &opening, Views::Booking).await?;
-    let found = state.bookings.plan(&opening, partition, &plan).await.map_err(away)?;
-    let Some(body) = found.value else { return Err(missing("plan", partition, found.position)) };
-    json(&PlanDocument { plan, body, as_of: AsOf::one(partition, found.position) })
+    let (partition, at_least) = after.wait(&state, &opening, Views::Booking).await?;
+    let read = |_| async {
+        let found = state.bookings.plan(&opening, partition, &plan).await.map_err(away)?;
+        let as_of = AsOf::one(partition, found.position);
+        let ready = found.value.map(|body| render_plan(&plan, &body, as_of));
+        Ok::<_, Problem>((ready.unwrap_or_else(|| Ok(Ready::missing()))?, found.position))
+    };
+    let document = Document::Plan(plan.clone());
+    let kept = state.documents.get(&opening, document, Wanted::at(at_least), read).await?;
+    kept.value.answer(&headers).ok_or_else(|| missing("plan", partition, kept.position))
 }

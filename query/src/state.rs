@@ -1,29 +1,32 @@
 //! What the routes of queries need.
 
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::Response;
-use bytes::Bytes;
-use serde::Serialize;
 use tokio::sync::Semaphore;
-use usher_events::ids::{OpeningId, ShowingId};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio_util::sync::CancellationToken;
+use usher_events::ids::{OpeningId, PlanName, ShowingId};
 use usher_events::log::Partition;
 use usher_events::partition::partition_of;
 use usher_events::record::Offset;
 use usher_http::as_of::AsOf;
 use usher_http::auth::Keys;
-use usher_http::etag;
 use usher_http::problem::Problem;
 use usher_projector::booking::BookingReader;
 use usher_projector::projection::Announcer;
 use usher_projector::queue::QueueReader;
-use usher_projector::store::ViewError;
+use usher_projector::store::{Changed, ViewError};
 
-use crate::cache::Cache;
-use crate::draw::Trees;
+use crate::answer::Ready;
+use crate::cache::{Cache, Slot};
+use crate::draw::Cohorts;
+use crate::openings::Listed;
+use crate::places::Places;
+use crate::seats::Shown;
+use crate::status::{Line, Status};
+use crate::updates::Hub;
 
 /// The settings of queries.
 #[derive(Debug, Clone, Copy)]
@@ -34,62 +37,79 @@ pub struct QueryConfig {
     pub after_timeout: Duration,
     /// How many callers may wait at once.
     pub after_waiters: usize,
+    /// How many may listen to server-sent events at once.
+    pub updates_connections: usize,
 }
 
-/// What is kept of an opening.
+/// What is kept of an opening, ready to send.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Document {
-    Status,
-    Seats(ShowingId),
-}
-
-/// A document ready to send: the same bytes for everyone.
-#[derive(Debug)]
-pub(crate) struct Ready {
-    /// None: there is no such thing.
-    pub(crate) body: Option<Bytes>,
-    pub(crate) etag: HeaderValue,
+    Draw,
+    Plan(PlanName),
 }
 
 /// What the routes of queries need. Cheap to clone.
 #[derive(Clone)]
-pub struct QueryState {
+pub struct QueryState(pub(crate) Arc<Parts>);
+
+/// What there is once, however many requests are under way.
+pub struct Parts {
     pub(crate) queues: Arc<dyn QueueReader>,
     pub(crate) bookings: Arc<dyn BookingReader>,
     pub(crate) announcer: Announcer,
     pub(crate) keys: Keys,
     pub(crate) config: QueryConfig,
     pub(crate) waiters: Arc<Semaphore>,
-    pub(crate) documents: Arc<Cache<Document, Ready>>,
-    pub(crate) trees: Arc<Cache<(), Trees>>,
+    pub(crate) queue_places: Places,
+    pub(crate) booking_places: Places,
+    pub(crate) lines: Cache<(), Line>,
+    pub(crate) statuses: Cache<(), Status>,
+    pub(crate) documents: Cache<Document, Ready>,
+    pub(crate) seats: Cache<ShowingId, Option<Shown>>,
+    pub(crate) list: Slot<Listed>,
+    pub(crate) cohorts: Cohorts,
+    pub(crate) updates: Hub,
+}
+
+impl Deref for QueryState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl QueryState {
     /// Queries of these views; what is cached is refreshed when `announcer`
-    /// says that a view changed. Needs a tokio runtime.
+    /// says that a view changed. Server-sent events end with `stop`. Needs a
+    /// tokio runtime.
     pub fn new(
         queues: Arc<dyn QueueReader>,
         bookings: Arc<dyn BookingReader>,
         announcer: Announcer,
         keys: Keys,
         config: QueryConfig,
+        stop: CancellationToken,
     ) -> Self {
-        let documents = Arc::new(Cache::<Document, Ready>::default());
-        let (cached, mut changes) = (Arc::clone(&documents), announcer.listen());
-        tokio::spawn(async move {
-            use tokio::sync::broadcast::error::RecvError;
-            loop {
-                match changes.recv().await {
-                    Ok(changed) => changed.openings.iter().for_each(|opening| cached.changed(opening)),
-                    // Missed notices are made up for by each answer's short life.
-                    Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return,
-                }
-            }
-        });
-        let waiters = Arc::new(Semaphore::new(config.after_waiters));
-        let trees = Arc::new(Cache::default());
-        Self { queues, bookings, announcer, keys, config, waiters, documents, trees }
+        let state = Self(Arc::new(Parts {
+            queues,
+            bookings,
+            keys,
+            config,
+            waiters: Arc::new(Semaphore::new(config.after_waiters)),
+            queue_places: Places::new(config.partitions),
+            booking_places: Places::new(config.partitions),
+            lines: Cache::default(),
+            statuses: Cache::default(),
+            documents: Cache::default(),
+            seats: Cache::default(),
+            list: Slot::default(),
+            cohorts: Cohorts::default(),
+            updates: Hub::new(config.updates_connections, stop),
+            announcer: announcer.clone(),
+        }));
+        tokio::spawn(refresh(Arc::downgrade(&state.0), announcer.listen()));
+        state
     }
 
     pub(crate) fn partition_of(&self, opening: &OpeningId) -> Partition {
@@ -97,9 +117,33 @@ impl QueryState {
     }
 }
 
+/// Notes what changed, as long as there are queries to answer.
+async fn refresh(parts: Weak<Parts>, mut changes: Receiver<Arc<Changed>>) {
+    loop {
+        let changed = match changes.recv().await {
+            Ok(changed) => changed,
+            // Missed notices are made up for by each answer's short life.
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return,
+        };
+        let Some(parts) = parts.upgrade() else { return };
+        for opening in &changed.openings {
+            // What others are made of comes first.
+            parts.lines.changed(opening);
+            parts.seats.changed(opening);
+            parts.statuses.changed(opening);
+            parts.documents.changed(opening);
+            parts.updates.changed(opening);
+        }
+        parts.list.changed();
+    }
+}
+
 /// A view that cannot be read, as its caller hears of it.
+///
+/// That a store is away is told in the log by what watches it, and not again
+/// by each query.
 pub(crate) fn away(error: ViewError) -> Problem {
-    // That a store is away is said once, by whoever watches it, not per query.
     tracing::debug!(%error, "a query could not be answered");
     Problem::unavailable("view-unavailable", format!("the {} cannot be read now", error.view))
 }
@@ -108,41 +152,4 @@ pub(crate) fn away(error: ViewError) -> Problem {
 pub(crate) fn missing(what: &str, partition: Partition, position: Offset) -> Problem {
     Problem::not_found(format!("there is no such {what}, as of this answer"))
         .with("as_of", AsOf::one(partition, position))
-}
-
-/// A JSON answer.
-pub(crate) fn json(answer: &impl Serialize) -> Result<Response, Problem> {
-    let mut body = Vec::with_capacity(256);
-    serde_json::to_writer(&mut body, answer).map_err(Problem::internal)?;
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
-}
-
-/// A document with its ETag; 304 when the caller has it.
-pub(crate) fn document(
-    ready: &Ready,
-    body: &Bytes,
-    headers: &HeaderMap,
-    cache_control: &'static str,
-) -> Response {
-    let known = etag::matches(headers, &ready.etag);
-    let mut response = Response::new(if known { Body::empty() } else { Body::from(body.clone()) });
-    if known {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-    }
-    let answer = response.headers_mut();
-    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
-    answer.insert(header::ETAG, ready.etag.clone());
-    response
-}
-
-impl Ready {
-    /// A document of these bytes; the ETag is made from them.
-    pub(crate) fn of(body: Option<Bytes>) -> Self {
-        let etag = etag::of(body.as_deref().unwrap_or_default());
-        Self { body, etag }
-    }
 }

@@ -32,8 +32,10 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> Result<(), R
         partitions: config.log.partitions,
         after_timeout: Duration::from_millis(config.query.after_timeout_ms),
         after_waiters: config.query.after_waiters,
+        updates_connections: config.query.updates_connections,
     };
-    let state = QueryState::new(Arc::new(queues), Arc::new(bookings), announcer, keys, query_config);
+    let state =
+        QueryState::new(Arc::new(queues), Arc::new(bookings), announcer, keys, query_config, stop.clone());
     let (routes, openapi) = usher_query::router(state);
     let routes = routes.merge(crate::pages::router());
     let surroundings = Surroundings { readiness, metrics };

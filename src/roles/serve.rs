@@ -71,8 +71,10 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
         partitions,
         after_timeout: Duration::from_millis(config.query.after_timeout_ms),
         after_waiters: config.query.after_waiters,
+        updates_connections: config.query.updates_connections,
     };
-    let views = QueryState::new(Arc::new(queues), Arc::new(bookings), announcer, keys, query_config);
+    let (queues, bookings) = (Arc::new(queues), Arc::new(bookings));
+    let views = QueryState::new(queues, bookings, announcer, keys, query_config, stop.clone());
     let (queries, of_queries) = usher_query::router(views);
     openapi.merge(of_queries);
 

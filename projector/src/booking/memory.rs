@@ -207,7 +207,12 @@ impl Bookings {
 impl Seats {
     fn since(&self, since: u64) -> Vec<SeatView> {
         let changed = self.seats.iter().filter(|(_, (_, version))| since == 0 || *version > since);
-        changed.map(|(seat, (state, _))| SeatView { seat: seat.clone(), state: *state }).collect()
+        let view = |(seat, (state, version)): (&SeatId, &(SeatState, u64))| SeatView {
+            seat: seat.clone(),
+            state: *state,
+            version: *version,
+        };
+        changed.map(view).collect()
     }
 }
 

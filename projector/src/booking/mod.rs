@@ -67,6 +67,9 @@ pub struct SeatView {
     pub seat: SeatId,
     /// What it is.
     pub state: SeatState,
+    /// The showing's version that changed it last.
+    #[serde(skip)]
+    pub version: u64,
 }
 
 /// All seats of a showing.

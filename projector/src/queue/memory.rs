@@ -31,8 +31,8 @@ struct Queue {
     status: OpeningStatus,
     tickets: hashbrown::HashMap<Ticket, Entry>,
     present: Ranks,
-    cohort: Vec<Ticket>,
-    order: Vec<Ticket>,
+    cohort: Arc<[Ticket]>,
+    order: Arc<[Ticket]>,
     moved_from: HashMap<Ticket, Ticket>,
     moved_to: HashMap<Ticket, Ticket>,
 }
@@ -128,14 +128,14 @@ impl Queue {
                     return Err(format!("the cohort has {} tickets, not {count}", cohort.len()));
                 }
                 cohort.sort_unstable();
-                self.cohort = cohort;
+                self.cohort = cohort.into();
                 self.status.state = OpeningState::Drawing;
                 self.status.draw.cohort_root = Some(cohort_root);
                 self.status.draw.count = Some(count);
             }
             QueueStep::DrawHeld { seed, beacon, order_root } => {
                 let drawn = self.draw(&seed, beacon.as_ref()).ok_or("a draw before the lobby closed")?;
-                self.order = order.unwrap_or_else(|| drawn.order());
+                self.order = order.unwrap_or_else(|| drawn.order()).into();
                 self.number_all();
                 let draw = &mut self.status.draw;
                 (draw.seed, draw.beacon_value, draw.order_root) = (Some(seed), beacon, Some(order_root));
@@ -153,8 +153,8 @@ impl Queue {
 
     /// Gives the drawn numbers, following places that were taken over.
     fn number_all(&mut self) {
-        let order = std::mem::take(&mut self.order);
-        for (number, drawn) in (1..).zip(&order) {
+        let order = Arc::clone(&self.order);
+        for (number, drawn) in (1..).zip(&*order) {
             self.give(drawn, number);
             let mut owner = *drawn;
             while let Some(next) = self.moved_to.get(&owner) {
@@ -164,7 +164,6 @@ impl Queue {
                 self.give(&owner, number);
             }
         }
-        self.order = order;
     }
 
     fn give(&mut self, ticket: &Ticket, number: u32) {
@@ -255,7 +254,7 @@ struct Draw {
     seed: Hash,
     root: Hash,
     randomness: Option<Hash>,
-    cohort: Vec<Ticket>,
+    cohort: Arc<[Ticket]>,
 }
 
 impl Draw {
@@ -389,12 +388,12 @@ impl QueueReader for MemoryQueues {
         })
     }
 
-    async fn cohort(&self, opening: &OpeningId) -> Result<Vec<Ticket>, ViewError> {
-        Ok(self.find(opening, |queue| queue.cohort.clone()))
+    async fn cohort(&self, opening: &OpeningId) -> Result<Arc<[Ticket]>, ViewError> {
+        Ok(self.find(opening, |queue| Arc::clone(&queue.cohort)))
     }
 
-    async fn order(&self, opening: &OpeningId) -> Result<Vec<Ticket>, ViewError> {
-        Ok(self.find(opening, |queue| queue.order.clone()))
+    async fn order(&self, opening: &OpeningId) -> Result<Arc<[Ticket]>, ViewError> {
+        Ok(self.find(opening, |queue| Arc::clone(&queue.order)))
     }
 
     async fn reached(&self, partition: Partition) -> Result<Place, ViewError> {

@@ -5,6 +5,7 @@ pub mod redis;
 mod step;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -138,10 +139,10 @@ pub trait QueueReader: Send + Sync + 'static {
     ) -> Result<AsOf<Option<TicketView>>, ViewError>;
 
     /// The cohort in ascending order; empty before the lobby closed.
-    async fn cohort(&self, opening: &OpeningId) -> Result<Vec<Ticket>, ViewError>;
+    async fn cohort(&self, opening: &OpeningId) -> Result<Arc<[Ticket]>, ViewError>;
 
     /// The cohort in drawn order; empty before the draw.
-    async fn order(&self, opening: &OpeningId) -> Result<Vec<Ticket>, ViewError>;
+    async fn order(&self, opening: &OpeningId) -> Result<Arc<[Ticket]>, ViewError>;
 
     /// How far the view of `partition` is.
     async fn reached(&self, partition: Partition) -> Result<Place, ViewError>;

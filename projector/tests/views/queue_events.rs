@@ -38,7 +38,7 @@ async fn the_draw_numbers_the_lobby_in_drawn_order_and_nobody_sees_a_position_be
     let waits = before.ticket(late).await;
     assert_eq!((waits.state, waits.number, waits.ahead), (TicketState::Waiting, Some(4), None));
     assert_eq!(before.status().await.state, OpeningState::Drawing);
-    assert_eq!(before.queues.cohort(&opening()).await.unwrap(), cohort);
+    assert_eq!(*before.queues.cohort(&opening()).await.unwrap(), cohort);
 
     let views = after(lobby.into_iter().chain([joined(late, Some(4)), draw])).await;
     for (ahead, ticket) in (0..).zip(order.iter().chain([&late])) {
@@ -46,7 +46,7 @@ async fn the_draw_numbers_the_lobby_in_drawn_order_and_nobody_sees_a_position_be
         let shown = (view.state, view.number, view.ahead);
         assert_eq!(shown, (TicketState::Waiting, Some(ahead + 1), Some(ahead)));
     }
-    assert_eq!(views.queues.order(&opening()).await.unwrap(), order);
+    assert_eq!(*views.queues.order(&opening()).await.unwrap(), order);
 }
 
 #[tokio::test]

@@ -102,7 +102,11 @@ fn hold_state(code: i16) -> Result<HoldState, sqlx::Error> {
 }
 
 fn seat_view(row: &PgRow) -> Result<SeatView, sqlx::Error> {
-    Ok(SeatView { seat: id(SeatId::new(row.try_get("seat")?))?, state: seat_state(row.try_get("state")?)? })
+    Ok(SeatView {
+        seat: id(SeatId::new(row.try_get("seat")?))?,
+        state: seat_state(row.try_get("state")?)?,
+        version: unsigned(row.try_get("changed_in")?),
+    })
 }
 
 /// The showing's version stands in each row; a row without a seat only tells it.
@@ -169,7 +173,7 @@ impl BookingReader for PostgresBookings {
         showing: &ShowingId,
     ) -> Result<AsOf<Option<SeatMap>>, ViewError> {
         let query = with_place!(
-            "SELECT true AS found, showings.version, seats.seat, seats.state FROM showings
+            "SELECT true AS found, showings.version, seats.seat, seats.state, seats.version AS changed_in FROM showings
              LEFT JOIN seats ON seats.opening = showings.opening AND seats.showing = showings.showing
              WHERE showings.opening = $2 AND showings.showing = $3"
         );
@@ -187,7 +191,7 @@ impl BookingReader for PostgresBookings {
         since: u64,
     ) -> Result<AsOf<Option<SeatChanges>>, ViewError> {
         let query = with_place!(
-            "SELECT true AS found, showings.version, seats.seat, seats.state FROM showings
+            "SELECT true AS found, showings.version, seats.seat, seats.state, seats.version AS changed_in FROM showings
              LEFT JOIN seats ON seats.opening = showings.opening AND seats.showing = showings.showing
                             AND ($4 = 0 OR seats.version > $4)
              WHERE showings.opening = $2 AND showings.showing = $3 AND showings.version >= $4"

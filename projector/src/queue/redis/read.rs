@@ -1,6 +1,7 @@
 //! Reading queue views from Redis, each answer in one round trip.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use ::redis::{AsyncCommands, FromRedisValue, Pipeline, RedisError, ScriptInvocation, ServerErrorKind};
 use async_trait::async_trait;
@@ -181,16 +182,18 @@ impl QueueReader for RedisQueues {
         Ok(Reached::of(&place, &own)?.with(value))
     }
 
-    async fn cohort(&self, opening: &OpeningId) -> Result<Vec<Ticket>, ViewError> {
+    async fn cohort(&self, opening: &OpeningId) -> Result<Arc<[Ticket]>, ViewError> {
         let draw = self.read_draw(opening).await?;
         let count = draw.and_then(|draw| draw.count).unwrap_or(0);
-        self.list(&self.keys(opening).cohort, count as usize).await.map_err(unreadable)
+        let list = self.list(&self.keys(opening).cohort, count as usize).await;
+        list.map(Arc::from).map_err(unreadable)
     }
 
-    async fn order(&self, opening: &OpeningId) -> Result<Vec<Ticket>, ViewError> {
+    async fn order(&self, opening: &OpeningId) -> Result<Arc<[Ticket]>, ViewError> {
         let draw = self.read_draw(opening).await?;
         let count = draw.filter(|draw| draw.seed.is_some()).and_then(|draw| draw.count).unwrap_or(0);
-        self.list(&self.keys(opening).order, count as usize).await.map_err(unreadable)
+        let list = self.list(&self.keys(opening).order, count as usize).await;
+        list.map(Arc::from).map_err(unreadable)
     }
 
     async fn reached(&self, partition: Partition) -> Result<Place, ViewError> {
