@@ -65,9 +65,6 @@ struct SeatCountsDocument {
     held: u64,
     #[schema(example = 120)]
     booked: u64,
-    /// Not for sale.
-    #[schema(example = 4)]
-    blocked: u64,
 }
 
 /// What admissions are limited by.
@@ -217,7 +214,6 @@ fn document<'a>(
             free: seats(SeatState::Free),
             held: seats(SeatState::Held),
             booked: seats(SeatState::Booked),
-            blocked: seats(SeatState::Blocked),
         },
         rate: Rate {
             limit_per_minute: status.policy.admissions_per_minute,
