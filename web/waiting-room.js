@@ -71,9 +71,10 @@ function onStatus(status) {
 
 function trouble(problem) {
   if (problem?.status === 404 && !model.status) model.missing = true;
-  const shown = problem && (problem.passing || problem.status === 0);
-  $("trouble").hidden = !shown;
-  if (shown) $("trouble").textContent = problem.status === 0 ? words.offline : words.busy;
+  // A device without a network knows it before any request fails.
+  const offline = !navigator.onLine || problem?.status === 0;
+  $("trouble").hidden = !offline && !problem?.passing;
+  $("trouble").textContent = offline ? words.offline : words.busy;
   render();
 }
 
@@ -291,6 +292,7 @@ async function start() {
     if (document.visibilityState === "visible") heart.abort();
   });
   addEventListener("online", () => heart.abort());
+  addEventListener("offline", () => trouble(null));
   // Another tab may have begun a new place.
   addEventListener("storage", (event) => {
     if (event.key === session.key) location.reload();
