@@ -17,7 +17,8 @@ pub const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
 /// What a record says beside its value. Binary and short on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Headers {
-    /// The reign that wrote it: random, new for each attempt to claim.
+    /// The tenure in which it was written; of a claim, what it drew: random,
+    /// new for each attempt. See [`crate::tenure::named`].
     pub tenure: u64,
     /// Its rank since the claim, from 1; a claim has 0.
     pub n: u64,

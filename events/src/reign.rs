@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::record::Offset;
-use crate::tenure::{Cursor, Stamp};
+use crate::tenure::{self, Cursor, Stamp};
 
 /// The protocol's rules that a checker may take away one by one, to show that
 /// each is needed. All hold in production.
@@ -26,13 +26,11 @@ pub struct Rules {
     pub no_gap: bool,
     /// Serve only after folding up to and with the own claim.
     pub fold_first: bool,
-    /// A claim of unknown outcome is given up for a new tenure.
-    pub new_tenure: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { latch: true, in_place: true, no_gap: true, fold_first: true, new_tenure: true }
+        Self { latch: true, in_place: true, no_gap: true, fold_first: true }
     }
 }
 
@@ -76,7 +74,9 @@ pub enum Progress {
 pub struct Reign {
     rules: Rules,
     phase: Phase,
-    tenure: u64,
+    /// What the claim drew.
+    drawn: u64,
+    /// Where the claim stands.
     epoch: Offset,
     sent: u64,
     confirmed: u64,
@@ -95,16 +95,17 @@ impl Reign {
         Self { rules, ..Self::default() }
     }
 
-    /// Begins an attempt with a new random `tenure`: send the claim, alone.
-    pub fn claim(&mut self, tenure: u64) -> Stamp {
-        *self = Self { phase: Phase::Claiming, tenure, ..Self::with_rules(self.rules) };
-        Stamp { tenure, n: 0 }
+    /// Begins an attempt with a new random number: send the claim, alone.
+    pub fn claim(&mut self, drawn: u64) -> Stamp {
+        *self = Self { phase: Phase::Claiming, drawn, ..Self::with_rules(self.rules) };
+        Stamp { tenure: drawn, n: 0 }
     }
 
     /// Takes the report of an own record: the offset where it is durable, or
     /// that it is not known to be.
     pub fn reported(&mut self, tenure: u64, n: u64, outcome: Result<Offset, ()>) -> Progress {
-        if tenure != self.tenure || matches!(self.phase, Phase::Idle | Phase::Over) {
+        let own = if n == 0 { self.drawn } else { self.tenure() };
+        if tenure != own || matches!(self.phase, Phase::Idle | Phase::Over) {
             return Progress::Ignored;
         }
         match (self.phase, n, outcome) {
@@ -113,7 +114,6 @@ impl Reign {
                 self.epoch = offset;
                 Progress::Claimed { offset }
             }
-            (Phase::Claiming, 0, Err(())) if !self.rules.new_tenure => Progress::Ignored,
             (Phase::Serving, 1.., Ok(offset)) if self.is_in_place(n, offset) => self.confirm(n),
             _ => self.fail(),
         }
@@ -147,16 +147,15 @@ impl Reign {
     }
 
     /// The follower has folded up to `position`, the next offset, with
-    /// `cursor`; the newest claim that it met stands at `claimed_at`. True
-    /// when this is what the reign waited for: serve now.
+    /// `cursor`. True when this is what the reign waited for: serve now.
     ///
     /// A claim that stands elsewhere than its report said ends the attempt:
     /// every place of the tenure is counted from there.
-    pub fn folded(&mut self, position: Offset, cursor: &Cursor, claimed_at: Option<Offset>) -> bool {
+    pub fn folded(&mut self, position: Offset, cursor: &Cursor) -> bool {
         if self.phase != Phase::Folding || (self.rules.fold_first && position <= self.epoch) {
             return false;
         }
-        let own = cursor.tenure == self.tenure && cursor.open && claimed_at == Some(self.epoch);
+        let own = cursor.tenure == self.tenure() && cursor.n == 0 && cursor.open;
         if self.rules.fold_first && !own {
             self.phase = Phase::Over;
             return false;
@@ -178,7 +177,7 @@ impl Reign {
             return None;
         }
         self.sent += 1;
-        Some(Stamp { tenure: self.tenure, n: self.sent })
+        Some(Stamp { tenure: self.tenure(), n: self.sent })
     }
 
     /// Whether commands may be decided.
@@ -201,9 +200,14 @@ impl Reign {
         self.confirmed
     }
 
-    /// The tenure of this attempt; 0 before the first.
-    pub fn tenure(&self) -> u64 {
-        self.tenure
+    /// What this attempt's claim drew; 0 before the first.
+    pub fn drawn(&self) -> u64 {
+        self.drawn
+    }
+
+    /// The tenure of this attempt; it has none before its claim has landed.
+    fn tenure(&self) -> u64 {
+        tenure::named(self.drawn, self.epoch)
     }
 
     /// Where the claim stands, once it is known.
@@ -216,37 +220,76 @@ impl Reign {
 mod tests {
     use super::*;
 
-    fn serving(epoch: Offset) -> Reign {
+    /// Where a claim of 7 stands in these tests.
+    const EPOCH: Offset = 10;
+
+    /// Its tenure's name.
+    const TENURE: u64 = 17;
+
+    /// What a follower knows that has just folded a claim.
+    fn after_claim(drawn: u64, offset: Offset) -> Cursor {
+        Cursor { tenure: tenure::named(drawn, offset), n: 0, open: true, ..Cursor::default() }
+    }
+
+    fn claimed() -> Reign {
         let mut reign = Reign::new();
         reign.claim(7);
-        assert_eq!(reign.reported(7, 0, Ok(epoch)), Progress::Claimed { offset: epoch });
-        let cursor = Cursor { tenure: 7, n: 0, open: true, ..Cursor::default() };
-        assert!(reign.folded(epoch + 1, &cursor, Some(epoch)));
+        assert_eq!(reign.reported(7, 0, Ok(EPOCH)), Progress::Claimed { offset: EPOCH });
         reign
     }
 
-    fn stamp(reign: &mut Reign, count: u64) {
-        for n in 1..=count {
-            assert_eq!(reign.next_stamp(), Some(Stamp { tenure: 7, n }));
+    /// Serves, and has sent records that belong at 11, 12, ...
+    fn serving(sent: u64) -> Reign {
+        let mut reign = claimed();
+        assert!(reign.folded(EPOCH + 1, &after_claim(7, EPOCH)));
+        for n in 1..=sent {
+            assert_eq!(reign.next_stamp(), Some(Stamp { tenure: TENURE, n }));
         }
+        reign
     }
 
     #[test]
     fn a_record_is_confirmed_only_with_every_earlier_one() {
-        let mut reign = serving(10);
-        stamp(&mut reign, 3);
-        assert_eq!(reign.reported(7, 2, Ok(12)), Progress::Confirmed { through: 0 });
-        assert_eq!(reign.reported(7, 1, Ok(11)), Progress::Confirmed { through: 2 });
-        assert_eq!(reign.reported(7, 3, Ok(13)), Progress::Confirmed { through: 3 });
+        let mut reign = serving(3);
+        assert_eq!(reign.reported(TENURE, 2, Ok(12)), Progress::Confirmed { through: 0 });
+        assert_eq!(reign.reported(TENURE, 1, Ok(11)), Progress::Confirmed { through: 2 });
+        assert_eq!(reign.reported(TENURE, 3, Ok(13)), Progress::Confirmed { through: 3 });
     }
 
     #[test]
     fn a_success_out_of_its_place_ends_the_tenure() {
-        let mut reign = serving(10);
-        stamp(&mut reign, 2);
-        assert_eq!(reign.reported(7, 1, Ok(0)), Progress::Over);
-        assert_eq!(reign.reported(7, 2, Ok(12)), Progress::Ignored, "nothing counts after the end");
-        assert_eq!(reign.next_stamp(), None);
+        for elsewhere in [0, 1, 10, 12, u64::MAX] {
+            let mut reign = serving(2);
+            assert_eq!(reign.reported(TENURE, 1, Ok(elsewhere)), Progress::Over);
+            assert_eq!(reign.reported(TENURE, 2, Ok(12)), Progress::Ignored, "nothing counts after the end");
+            assert_eq!((reign.next_stamp(), reign.confirmed()), (None, 0));
+        }
+    }
+
+    #[test]
+    fn an_unknown_outcome_ends_the_tenure_and_keeps_what_was_confirmed() {
+        let mut reign = serving(3);
+        reign.reported(TENURE, 1, Ok(11));
+        assert_eq!(reign.reported(TENURE, 2, Err(())), Progress::Over);
+        assert_eq!(reign.reported(TENURE, 3, Ok(13)), Progress::Ignored);
+        assert_eq!((reign.confirmed(), reign.serving()), (1, false));
+    }
+
+    #[test]
+    fn a_report_that_comes_again_or_of_what_was_never_sent_ends_the_tenure() {
+        let mut reign = serving(2);
+        reign.reported(TENURE, 1, Ok(11));
+        assert_eq!(reign.reported(TENURE, 1, Ok(11)), Progress::Over);
+        assert_eq!(serving(2).reported(TENURE, 3, Ok(13)), Progress::Over);
+        assert_eq!(serving(2).reported(7, 0, Ok(10)), Progress::Over);
+    }
+
+    #[test]
+    fn reports_of_another_tenure_change_nothing() {
+        let mut reign = serving(1);
+        assert_eq!(reign.reported(7, 1, Err(())), Progress::Ignored, "its claim had landed elsewhere");
+        assert_eq!(reign.reported(6, 0, Err(())), Progress::Ignored);
+        assert_eq!(reign.reported(TENURE, 1, Ok(11)), Progress::Confirmed { through: 1 });
     }
 
     #[test]
@@ -260,11 +303,10 @@ mod tests {
 
     #[test]
     fn nothing_is_served_before_the_own_claim_is_folded() {
-        let mut reign = Reign::new();
-        reign.claim(7);
-        reign.reported(7, 0, Ok(10));
-        assert!(!reign.folded(10, &Cursor::default(), None));
+        let mut reign = claimed();
+        assert!(!reign.folded(EPOCH, &Cursor::default()));
         assert_eq!(reign.next_stamp(), None);
+        assert!(reign.active(), "it goes on folding");
     }
 
     #[test]
@@ -272,18 +314,28 @@ mod tests {
         let mut reign = Reign::new();
         reign.claim(7);
         reign.reported(7, 0, Ok(0));
-        let cursor = Cursor { tenure: 7, n: 0, open: true, ..Cursor::default() };
-        assert!(!reign.folded(11, &cursor, Some(10)));
+        assert!(!reign.folded(EPOCH + 1, &after_claim(7, EPOCH)));
         assert!(!reign.active());
     }
 
     #[test]
-    fn a_later_foreign_claim_ends_the_attempt() {
-        let mut reign = Reign::new();
-        reign.claim(7);
-        reign.reported(7, 0, Ok(10));
-        let foreign = Cursor { tenure: 9, n: 0, open: true, ..Cursor::default() };
-        assert!(!reign.folded(12, &foreign, Some(11)));
-        assert!(!reign.active());
+    fn a_later_claim_or_record_of_another_ends_the_attempt() {
+        let closed = Cursor { open: false, ..after_claim(7, EPOCH) };
+        let went_on = Cursor { n: 1, ..after_claim(7, EPOCH) };
+        for cursor in [after_claim(9, 11), after_claim(7, 11), closed, went_on] {
+            let mut reign = claimed();
+            assert!(!reign.folded(12, &cursor));
+            assert!(!reign.active());
+        }
+    }
+
+    #[test]
+    fn a_new_attempt_forgets_the_one_before() {
+        let mut reign = serving(2);
+        reign.reported(TENURE, 2, Ok(12));
+        assert_eq!(reign.claim(8), Stamp { tenure: 8, n: 0 });
+        assert_eq!((reign.epoch(), reign.serving(), reign.active()), (None, false, true));
+        assert_eq!(reign.reported(TENURE, 1, Ok(11)), Progress::Ignored);
+        assert_eq!((reign.sent(), reign.confirmed()), (0, 0));
     }
 }

@@ -19,7 +19,7 @@ use usher_events::log::kafka::{KafkaConfig, KafkaLog, ensure_topics};
 use usher_events::log::{Log, Report};
 use usher_events::record::{Offset, StoredRecord};
 use usher_events::reign::{Progress, Reign};
-use usher_events::tenure::{Cursor, Verdict};
+use usher_events::tenure::{Cursor, Verdict, named};
 
 use self::cluster::Cluster;
 use self::place::{PATIENCE, Reports, read, record};
@@ -63,7 +63,7 @@ async fn records_that_land_behind_lost_ones_are_void_and_end_the_reign() {
     assert!(valid >= confirmed, "what was confirmed is valid: {valid} {confirmed}");
     assert_eq!(torn[0].record.headers.n, valid, "and nothing behind the gap is");
 
-    writer.tenure = 72;
+    writer.drawn = 72;
     writer.begin().await;
     writer.send_until(|writer| writer.reign.confirmed() > 100).await;
     writer.settle().await;
@@ -103,7 +103,9 @@ struct Writer {
     log: Arc<dyn Log>,
     reports: Reports,
     reign: Reign,
-    tenure: u64,
+    /// What the claim drew, and where it stands.
+    drawn: u64,
+    epoch: Offset,
     reported: u64,
     /// Rank and offset of what was reported as durable, in this tenure.
     landed: BTreeSet<(u64, Offset)>,
@@ -111,12 +113,13 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(config: &KafkaConfig, tenure: u64) -> Self {
+    fn new(config: &KafkaConfig, drawn: u64) -> Self {
         Self {
             log: Arc::new(KafkaLog::new(config.clone()).unwrap()),
             reports: Reports::new(),
             reign: Reign::new(),
-            tenure,
+            drawn,
+            epoch: 0,
             reported: 0,
             landed: BTreeSet::new(),
             first_lost: None,
@@ -125,17 +128,18 @@ impl Writer {
 
     /// Claims, folds up to the claim, serves.
     async fn begin(&mut self) {
-        let stamp = self.reign.claim(self.tenure);
+        let stamp = self.reign.claim(self.drawn);
         (self.reported, self.first_lost) = (0, None);
         self.landed.clear();
         self.log.append(0, vec![record(stamp.tenure, stamp.n)], &self.reports.sink);
         let offset = self.reports.offsets(1).await[0];
-        assert_eq!(self.reign.reported(self.tenure, 0, Ok(offset)), Progress::Claimed { offset });
+        assert_eq!(self.reign.reported(self.drawn, 0, Ok(offset)), Progress::Claimed { offset });
+        self.epoch = offset;
         let mut cursor = Cursor::default();
         for stored in read(&mut *self.log.read(0, 0), usize::try_from(offset).unwrap() + 1).await {
-            cursor.judge(stored.record.stamp());
+            cursor.judge(stored.offset, stored.record.stamp());
         }
-        assert!(self.reign.folded(offset + 1, &cursor, Some(offset)));
+        assert!(self.reign.folded(offset + 1, &cursor));
     }
 
     /// Sends on and on, as a queue of visitors would have it.
@@ -182,10 +186,10 @@ impl Writer {
     /// The last rank of this tenure that counts.
     fn valid(&self, stored: &[StoredRecord]) -> u64 {
         let mut cursor = Cursor::default();
-        let mut last = 0;
+        let (tenure, mut last) = (named(self.drawn, self.epoch), 0);
         for stored in stored {
             let stamp = stored.record.stamp();
-            if cursor.judge(stamp) == Verdict::Valid && stamp.tenure == self.tenure {
+            if cursor.judge(stored.offset, stamp) == Verdict::Valid && stamp.tenure == tenure {
                 last = stamp.n;
             }
         }

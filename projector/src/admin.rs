@@ -65,7 +65,7 @@ pub async fn skip(
         return Err(StoreError::Refused);
     };
     let mut to = Place { position: offset + 1, ..follows };
-    to.cursor.judge(record.record.stamp());
+    to.cursor.judge(offset, record.record.stamp());
     store.go_on(partition, Some(&Skip { follows, to }), &act("skip", offset, by, reason)).await
 }
 

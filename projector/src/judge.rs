@@ -36,7 +36,7 @@ impl Judged {
         let offset = stored.offset;
         let before = Place { position: offset, ..self.batch.to };
         let mut after = Place { position: offset + 1, ..before };
-        if after.cursor.judge(stored.record.stamp()) == Verdict::Void {
+        if after.cursor.judge(offset, stored.record.stamp()) == Verdict::Void {
             self.voids.push(offset);
         } else {
             match stored.record.event().map_err(|error| error.to_string())? {

@@ -31,7 +31,7 @@ pub(crate) fn valid_events(partitions: &[Vec<StoredRecord>]) -> Vec<Event> {
     for records in partitions {
         let mut cursor = Cursor::default();
         for stored in records {
-            if cursor.judge(stored.record.stamp()) != Verdict::Void {
+            if cursor.judge(stored.offset, stored.record.stamp()) != Verdict::Void {
                 events.push(stored.record.event().unwrap());
             }
         }

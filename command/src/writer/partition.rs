@@ -12,7 +12,7 @@ use usher_events::ids::{Hash, OpeningId};
 use usher_events::log::{Partition as PartitionId, Report};
 use usher_events::record::{Offset, Record, StoredRecord};
 use usher_events::reign::{Progress, Reign};
-use usher_events::tenure::{Cursor, Verdict};
+use usher_events::tenure::{self, Cursor, Verdict};
 use usher_events::time::Timestamp;
 
 use super::config::WriterConfig;
@@ -83,7 +83,8 @@ pub struct Partition<T> {
     pub(super) refusals: super::decide::Tallies,
     pub(super) outputs: Vec<Output<T>>,
     wanted: bool,
-    /// The tenure of the claim under way or in force.
+    /// What the claim under way or in force drew: it tells this writer's
+    /// tenures apart before their claims have landed.
     tenure: u64,
     claim_at: Timestamp,
     claim_not_before: Timestamp,
@@ -343,7 +344,7 @@ impl<T> Partition<T> {
     /// A claim was folded. Somebody else's, just landed: let the suggestion
     /// settle before claiming back.
     fn claim_folded(&mut self, appended_at: Timestamp, now: Timestamp, random: u64) {
-        let foreign = self.confirmed.cursor.tenure != self.tenure;
+        let foreign = self.confirmed.claim.as_ref().is_some_and(|claim| claim.drew != self.tenure);
         if foreign && now.ms_since(appended_at) < RECENT_CLAIM_MS {
             let jitter = i64::try_from(random % 500).unwrap_or(0);
             self.claim_not_before =
@@ -369,8 +370,8 @@ impl<T> Partition<T> {
             self.back_off(now, random);
             return;
         }
-        // A tenure is random and never 0; the clock is mixed in so that a
-        // weak source of randomness cannot repeat one.
+        // It is random and never 0; the clock is mixed in so that a weak
+        // source of randomness cannot repeat one.
         self.tenure = (random ^ now.0.cast_unsigned().rotate_left(20)).max(1);
         self.claim_at = now;
         self.back_off(now, random);
@@ -397,16 +398,15 @@ impl<T> Partition<T> {
     }
 
     fn claim_landed(&mut self, offset: Offset, now: Timestamp) {
-        debug!(partition = self.id, tenure = self.tenure, offset, "claimed the partition");
+        let tenure = tenure::named(self.tenure, offset);
+        debug!(partition = self.id, tenure, offset, "claimed the partition");
         if self.folded() {
             self.serve(now);
         }
     }
 
     fn folded(&mut self) -> bool {
-        let state = &self.confirmed;
-        let claimed_at = state.claim.as_ref().map(|claim| claim.offset);
-        self.reign.folded(state.position, &state.cursor, claimed_at)
+        self.reign.folded(self.confirmed.position, &self.confirmed.cursor)
     }
 
     /// The claim is folded: decide from here on.
@@ -478,7 +478,7 @@ impl<T> Partition<T> {
         let newest = self.confirmed.claim.as_ref();
         let owner = match newest {
             _ if self.reign.serving() => Owner::Me,
-            Some(claim) if !self.wanted && claim.tenure != self.tenure => {
+            Some(claim) if !self.wanted && claim.drew != self.tenure => {
                 Owner::Other(claim.claimed.address.as_str().into())
             }
             _ => Owner::Nobody,
@@ -517,7 +517,7 @@ impl<T> Partition<T> {
         }
     }
 
-    /// The tenure of the claim under way or in force.
+    /// What the claim under way or in force drew.
     pub(super) fn tenure(&self) -> u64 {
         self.tenure
     }

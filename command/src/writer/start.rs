@@ -81,7 +81,8 @@ pub(super) fn clock_skew_ms(sent_at: Timestamp, appended_at: Timestamp, seen_at:
 
 /// The reader's rules in force.
 pub(super) fn cursor_rules(rules: WriterRules) -> usher_events::tenure::CursorRules {
-    usher_events::tenure::CursorRules { void: rules.void }
+    use usher_events::tenure::CursorRules;
+    if rules.void { CursorRules::default() } else { CursorRules::NOTHING_IS_VOID }
 }
 
 /// The writer's rules in force.

@@ -38,8 +38,8 @@ impl Chained {
 pub struct Claim {
     /// Where it stands.
     pub offset: Offset,
-    /// The reign that it began.
-    pub tenure: u64,
+    /// What it drew.
+    pub drew: u64,
     /// What it says.
     pub claimed: WriterClaimed,
     /// When the log took it, by the log's clock.
@@ -81,7 +81,7 @@ impl PartitionState {
         if offset < self.position {
             return Ok(Verdict::Void);
         }
-        let verdict = self.cursor.judge(record.stamp());
+        let verdict = self.cursor.judge(offset, record.stamp());
         if verdict == Verdict::Void {
             self.voids += 1;
             self.position = offset + 1;
@@ -91,7 +91,7 @@ impl PartitionState {
         match (event, record.key) {
             (Event::WriterClaimed(claimed), _) => {
                 self.claimed(claimed.at);
-                self.claim = Some(Claim { offset, tenure: record.headers.tenure, claimed, appended_at });
+                self.claim = Some(Claim { offset, drew: record.headers.tenure, claimed, appended_at });
             }
             (event, Some(key)) => {
                 let headers = record.headers;

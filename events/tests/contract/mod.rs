@@ -12,7 +12,7 @@ use usher_events::ids::{CommandId, Hash, OpeningId};
 use usher_events::log::{AppendError, Log, LogReader, Report, ReportSink};
 use usher_events::record::{Headers, Offset, Record, StoredRecord, encode};
 use usher_events::reign::{Progress, Reign};
-use usher_events::tenure::{Cursor, Stamp, Verdict};
+use usher_events::tenure::{Cursor, Stamp, Verdict, named};
 use usher_events::time::Timestamp;
 
 /// How long anything may take before it is broken.
@@ -81,10 +81,14 @@ async fn read(reader: &mut dyn LogReader, count: usize) -> Vec<StoredRecord> {
     records
 }
 
-/// Folds a partition as every reader does; the ranks of the valid records.
+/// Folds a partition as every reader does; the stamps of the valid records.
 fn valid(records: &[StoredRecord]) -> Vec<(u64, u64)> {
     let mut cursor = Cursor::default();
-    let verdicts = records.iter().map(|stored| (stored.record.stamp(), cursor.judge(stored.record.stamp())));
+    let judged = |stored: &StoredRecord| {
+        let stamp = stored.record.stamp();
+        (stamp, cursor.judge(stored.offset, stamp))
+    };
+    let verdicts = records.iter().map(judged);
     verdicts
         .filter(|(_, verdict)| *verdict != Verdict::Void)
         .map(|(stamp, _)| (stamp.tenure, stamp.n))
@@ -191,27 +195,35 @@ pub(crate) async fn a_zombie_appends_in_vain(open: Open<'_>) {
         let mut cursor = Cursor::default();
         let before = usize::try_from(offset + 1).unwrap();
         read(&mut *log.read(0, 0), before).await.iter().take(before).for_each(|stored| {
-            cursor.judge(stored.record.stamp());
+            cursor.judge(stored.offset, stored.record.stamp());
         });
-        assert!(reign.folded(offset + 1, &cursor, Some(offset)));
+        assert!(reign.folded(offset + 1, &cursor));
+    };
+    let next = |reign: &mut Reign| {
+        let stamp = reign.next_stamp().unwrap();
+        record(stamp.tenure, stamp.n)
     };
     begin(&mut old, 1, &mut old_sink).await;
-    log.append(0, vec![record(1, old.next_stamp().unwrap().n)], &old_sink.sink);
+    log.append(0, vec![next(&mut old)], &old_sink.sink);
     assert_eq!(apply(&mut old, old_sink.take(1).await), [Progress::Confirmed { through: 1 }]);
     begin(&mut new, 2, &mut new_sink).await;
-    log.append(0, vec![record(1, old.next_stamp().unwrap().n)], &old_sink.sink);
+    log.append(0, vec![next(&mut old)], &old_sink.sink);
     assert_eq!(apply(&mut old, old_sink.take(1).await), [Progress::Over], "the zombie is told");
-    log.append(0, vec![record(2, new.next_stamp().unwrap().n)], &new_sink.sink);
+    log.append(0, vec![next(&mut new)], &new_sink.sink);
     assert_eq!(
         apply(&mut new, new_sink.take(1).await),
         [Progress::Over],
         "the zombie's record took the place"
     );
     begin(&mut new, 3, &mut new_sink).await;
-    log.append(0, vec![record(3, new.next_stamp().unwrap().n)], &new_sink.sink);
+    log.append(0, vec![next(&mut new)], &new_sink.sink);
     assert_eq!(apply(&mut new, new_sink.take(1).await), [Progress::Confirmed { through: 1 }]);
     let all = read(&mut *log.read(0, 0), 7).await;
-    assert_eq!(valid(&all), [(1, 0), (1, 1), (2, 0), (3, 0), (3, 1)], "what was not acknowledged is void");
+    assert_eq!(
+        valid(&all),
+        [(1, 0), (1, 1), (2, 0), (3, 0), (named(3, 5), 1)],
+        "what was not acknowledged is void"
+    );
 }
 
 fn apply(reign: &mut Reign, reports: Vec<Report>) -> Vec<Progress> {

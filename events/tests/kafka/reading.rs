@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use usher_events::log::ReadError;
-use usher_events::tenure::{Cursor, Verdict};
+use usher_events::tenure::{Cursor, Verdict, named};
 use usher_events::time::Timestamp;
 
 use crate::place::{PATIENCE, Place, Reports, brokers, read, record};
@@ -90,12 +90,13 @@ async fn a_record_that_is_not_ours_is_void_and_followers_go_on() {
     let message = BaseRecord::to(&place.config.topic).partition(0).key("k").payload("junk").headers(torn);
     stranger.send(message).map_err(|(fault, _)| fault).unwrap();
     stranger.flush(PATIENCE).unwrap();
-    log.append(0, vec![record(8, 2), record(9, 0), record(9, 1)], &reports.sink);
+    log.append(0, vec![record(8, 2), record(9, 0), record(named(9, 4), 1)], &reports.sink);
     assert_eq!(reports.offsets(3).await, [3, 4, 5]);
 
     let stored = read(&mut *log.read(0, 0), 6).await;
     let mut cursor = Cursor::default();
-    let verdicts: Vec<_> = stored.iter().map(|stored| cursor.judge(stored.record.stamp())).collect();
+    let verdicts: Vec<_> =
+        stored.iter().map(|stored| cursor.judge(stored.offset, stored.record.stamp())).collect();
     use Verdict::{Claim, Valid, Void};
     assert_eq!(verdicts, [Claim, Valid, Void, Void, Claim, Valid]);
     assert_eq!(&*stored[2].record.value, b"junk", "it can still be looked at");

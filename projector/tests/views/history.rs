@@ -4,7 +4,7 @@ use bytes::Bytes;
 use usher_events::event::{Event, WriterClaimed};
 use usher_events::ids::{CommandId, Hash, OpeningId};
 use usher_events::record::{Headers, Record, StoredRecord, encode};
-use usher_events::tenure::Stamp;
+use usher_events::tenure::{Stamp, named};
 use usher_events::time::Timestamp;
 use usher_projector::judge::judge;
 use usher_projector::store::{Batch, Place};
@@ -69,9 +69,9 @@ impl Pen {
         self.tenures += 1;
         let claimed =
             WriterClaimed { at, address: "http://writer".into(), version: "1".into(), partitions: 1 };
-        let stamp = Stamp { tenure: u64::MAX - self.tenures, n: 0 };
-        self.put(stamp, None, encode(&claimed.into()).unwrap());
-        self.stamp = Some(stamp);
+        let (drawn, offset) = (u64::MAX - self.tenures, self.records.len() as u64);
+        self.put(Stamp { tenure: drawn, n: 0 }, None, encode(&claimed.into()).unwrap());
+        self.stamp = Some(Stamp { tenure: named(drawn, offset), n: 0 });
     }
 
     fn next(&mut self) -> Stamp {

@@ -28,7 +28,9 @@ fn valid(records: &[StoredRecord]) -> Vec<Valid<'_>> {
     for stored in records {
         let (tenure, n) = (stored.record.headers.tenure, stored.record.headers.n);
         let counts = n == 0 || next == Some((tenure, n));
-        next = if counts { Some((tenure, n + 1)) } else { None };
+        // A claim's tenure is what it drew plus where it stands.
+        let tenure = if n == 0 { tenure.wrapping_add(stored.offset) } else { tenure };
+        next = counts.then_some((tenure, n + 1));
         if counts {
             valid.push(Valid {
                 stored,
