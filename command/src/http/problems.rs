@@ -18,6 +18,7 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
         Refusal::Invalid { field, .. } => problem.with("field", field),
         Refusal::WrongState { state } => problem.with("state", state),
         Refusal::Full { max_tickets } => problem.with("max_tickets", max_tickets),
+        Refusal::TooLarge { max_bytes } => problem.with("max_bytes", max_bytes),
         Refusal::NotYourTurn { state, number, position, serving_number } => problem
             .with("state", state)
             .with("number", number)
@@ -80,6 +81,7 @@ fn status_and_title(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::HoldBooked { .. } => (StatusCode::CONFLICT, "The hold is booked"),
         Refusal::NoMoreExtensions { .. } => (StatusCode::CONFLICT, "The hold cannot be extended again"),
         Refusal::MerchantConfirms => (StatusCode::FORBIDDEN, "The merchant confirms"),
+        Refusal::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
         Refusal::WrongSeed | Refusal::NotDue => (StatusCode::CONFLICT, "This cannot be decided now"),
     }
 }

@@ -81,6 +81,8 @@ pub enum Refusal {
     NoMoreExtensions { max_extensions: u32 },
     #[error("payments of this opening are confirmed by the merchant")]
     MerchantConfirms,
+    #[error("what happened would be larger than a record may be, which is {max_bytes} bytes")]
+    TooLarge { max_bytes: usize },
     #[error("the seed does not open the draw's commitment")]
     WrongSeed,
     #[error("the timer is not due")]
@@ -115,6 +117,7 @@ impl Refusal {
             Self::HoldBooked { .. } => "hold-booked",
             Self::NoMoreExtensions { .. } => "no-more-extensions",
             Self::MerchantConfirms => "merchant-confirms",
+            Self::TooLarge { .. } => "too-large",
             Self::WrongSeed => "wrong-seed",
             Self::NotDue => "not-due",
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tracing::error;
 use usher_events::event::{Event, SeatRefusals};
 use usher_events::ids::{Actor, OpeningId, SeatId, ShowingId};
-use usher_events::record::{self, Headers, Record};
+use usher_events::record::{self, Headers, MAX_RECORD_BYTES, Record};
 use usher_events::time::Timestamp;
 
 use super::hashing::Hashes;
@@ -27,7 +27,7 @@ const TIMERS_AT_ONCE: usize = 1_024;
 impl<T> Partition<T> {
     /// Decides the commands of the mailbox, as long as there is room.
     pub(super) fn decide_waiting(&mut self, now: Timestamp) {
-        while self.reign.serving() && self.has_room() {
+        while self.decides() && self.has_room() {
             let Some(submitted) = self.mailbox.pop_front() else { break };
             self.decide(submitted, now);
         }
@@ -51,13 +51,17 @@ impl<T> Partition<T> {
         let chained = self.working(&opening);
         submitted.request.now = now.max(chained.last_at);
         let (n, as_of, answer) = match chained.opening.decide(&submitted.request) {
-            Ok(Decision::Accepted(event)) => {
-                if !self.append(&opening, &submitted.request, event) {
+            Ok(Decision::Accepted(event)) => match self.append(&opening, &submitted.request, event) {
+                Ok(()) => (sent + 1, sent + 1, self.done(&submitted, true)),
+                Err(NotSent::TooLarge) => {
+                    let refusal = Refusal::TooLarge { max_bytes: MAX_RECORD_BYTES };
+                    (sent, sent, Answer::Refused(Box::new(refusal)))
+                }
+                Err(NotSent::Fault) => {
                     self.outputs.push(Output::Reply(submitted.reply_to, Reply::Unknown));
                     return;
                 }
-                (sent + 1, sent + 1, self.done(&submitted, true))
-            }
+            },
             // The original's record is confirmed at the latest with what is in flight.
             Ok(Decision::Repeated) => (sent, sent, self.done(&submitted, false)),
             // True only if this writer still owns the partition: one own record shows it.
@@ -94,16 +98,17 @@ impl<T> Partition<T> {
         }
     }
 
-    /// Applies `event` and sends its record; false when the tenure is over.
-    fn append(&mut self, opening: &OpeningId, request: &Request, event: Event) -> bool {
-        let value = match record::encode(&event) {
-            Ok(value) => value,
-            Err(fault) => {
-                error!(%opening, %fault, "an event cannot be encoded");
-                return false;
-            }
-        };
-        let Some(stamp) = self.reign.next_stamp() else { return false };
+    /// Applies `event` and sends its record.
+    fn append(&mut self, opening: &OpeningId, request: &Request, event: Event) -> Result<(), NotSent> {
+        let value = record::encode(&event).map_err(|fault| {
+            error!(%opening, %fault, "an event cannot be encoded");
+            NotSent::Fault
+        })?;
+        // A log that refuses a record ends the tenure, and the next one's too.
+        if value.len() > MAX_RECORD_BYTES {
+            return Err(NotSent::TooLarge);
+        }
+        let stamp = self.reign.next_stamp().ok_or(NotSent::Fault)?;
         let chained = self.working(opening);
         let mut headers = Headers {
             tenure: stamp.tenure,
@@ -128,7 +133,7 @@ impl<T> Partition<T> {
         if beacon_is_awaited || beacon_is_past {
             self.note_beacon(opening);
         }
-        true
+        Ok(())
     }
 
     // --- timers -----------------------------------------------------------
@@ -188,7 +193,7 @@ impl<T> Partition<T> {
         let due = chained.opening.due_at(&command).unwrap_or(now);
         let request = Request::of_timer(opening, command, due, now);
         match chained.opening.decide(&request) {
-            Ok(Decision::Accepted(event)) => self.append(opening, &request, event),
+            Ok(Decision::Accepted(event)) => self.append(opening, &request, event).is_ok(),
             other => {
                 error!(%opening, timer = request.command.name(), outcome = ?other, "a timer that was due changed nothing");
                 self.due.set(opening, None);
@@ -203,6 +208,15 @@ impl<T> Partition<T> {
             self.decide_timer(&opening, command, now);
         }
     }
+}
+
+/// Why an event was not sent.
+#[derive(Debug, PartialEq, Eq)]
+enum NotSent {
+    /// Its record would be larger than a log takes.
+    TooLarge,
+    /// The tenure is over, or the event cannot be written down.
+    Fault,
 }
 
 /// How far an opening's timers are.
@@ -228,11 +242,8 @@ struct Tally {
 }
 
 impl Tallies {
-    /// Counts one refusal.
+    /// Counts one refusal of an opening that exists.
     pub(super) fn add(&mut self, opening: &OpeningId, refusal: &Refusal, now: Timestamp) {
-        if matches!(refusal, Refusal::UnknownOpening) {
-            return;
-        }
         let tally = self.by_opening.entry(opening.clone()).or_insert_with(|| Tally {
             since: now,
             by_reason: Default::default(),

@@ -203,12 +203,16 @@ impl<T> Partition<T> {
         self.wanted = wanted;
         self.announce();
         self.advance(now, random);
+        self.decide_waiting(now);
     }
 
     /// A command; answered by an [`Output::Reply`], sooner or later.
     pub fn submit(&mut self, submitted: Submitted<T>, now: Timestamp) {
         self.now = now;
         self.mailbox.push_back(submitted);
+        if matches!(self.owner, Owner::Other(_)) {
+            self.announce();
+        }
         self.decide_waiting(now);
     }
 
@@ -286,7 +290,7 @@ impl<T> Partition<T> {
     /// Time has passed: timers, claims, patience.
     pub fn tick(&mut self, now: Timestamp, random: u64) {
         self.advance(now, random);
-        if self.reign.serving() {
+        if self.decides() {
             self.run_timers(now);
             self.count_refusals(now);
         }
@@ -296,7 +300,7 @@ impl<T> Partition<T> {
     /// When [`Partition::tick`] has something to do next.
     pub fn next_tick(&self) -> Timestamp {
         let mut next = Timestamp::MAX;
-        if self.reign.serving() {
+        if self.decides() {
             if self.has_room() {
                 next = next.min(self.due.first().map_or(Timestamp::MAX, |(due, _)| *due));
             }
@@ -336,6 +340,12 @@ impl<T> Partition<T> {
     }
 
     // --- tenure -----------------------------------------------------------
+
+    /// Whether anything new is decided. Who hands the partition over only
+    /// finishes what is in flight, or it would never be done with it.
+    pub(super) fn decides(&self) -> bool {
+        self.wanted && self.reign.serving()
+    }
 
     fn may_claim(&self) -> bool {
         self.wanted && !self.unfoldable && !self.reign.active() && self.caught_up()
@@ -502,7 +512,9 @@ impl<T> Partition<T> {
         let Some(epoch) = self.reign.epoch() else { return };
         let through = if self.config.rules.reply_when_durable { self.reign.confirmed() } else { u64::MAX };
         while let Some((submitted, reply)) = self.replies.release(through, epoch) {
-            if let Reply::Refused { refusal, .. } = &reply {
+            if let Reply::Refused { refusal, .. } = &reply
+                && self.confirmed.openings.contains_key(&submitted.opening)
+            {
                 self.refusals.add(&submitted.opening, refusal, submitted.request.now);
             }
             self.outputs.push(Output::Reply(submitted.reply_to, reply));

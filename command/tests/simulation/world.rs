@@ -97,6 +97,8 @@ pub(crate) struct World {
     /// What each client waits for, if it does.
     outstanding: Vec<Option<u64>>,
     waiting: HashMap<u64, Waiting>,
+    /// Commands that are to be sent again.
+    unanswered_yet: Vec<u64>,
     next_token: u64,
 }
 
@@ -123,6 +125,7 @@ impl World {
             outstanding: vec![None; crowd.len()],
             crowd,
             waiting: HashMap::new(),
+            unanswered_yet: Vec::new(),
             next_token: 0,
         };
         for _ in 0..NODES {
@@ -262,6 +265,9 @@ impl World {
 
     fn pass_time(&mut self, most_ms: i64) {
         self.now = Timestamp(self.now.0 + self.random.random_range(1..=most_ms));
+        for token in std::mem::take(&mut self.unanswered_yet) {
+            self.again(token);
+        }
         for at in 0..NODES {
             if self.nodes[at].paused_until <= self.now {
                 let random = self.random.random();
@@ -338,7 +344,8 @@ impl World {
 
     fn answered(&mut self, token: u64, reply: Reply) {
         match reply {
-            Reply::Unknown | Reply::Elsewhere(_) => self.again(token),
+            // Whoever gets no definite answer asks again, after a while.
+            Reply::Unknown | Reply::Elsewhere(_) => self.unanswered_yet.push(token),
             definite => {
                 // A late answer to a command that was sent again is one, too.
                 if let Some(Waiting { client, request }) = self.waiting.remove(&token) {

@@ -249,6 +249,32 @@ fn a_policy_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn every_rule_has_its_bounds() {
+    let open = given(open());
+    for (field, least, most) in [
+        ("capacity", 1_u64, 1_000_000_u64),
+        ("admissions_per_minute", 1, 1_000_000),
+        ("enter_within_s", 5, 3_600),
+        ("stay_for_s", 10, 86_400),
+        ("hold_for_s", 5, 86_400),
+        ("max_extensions", 0, 10),
+        ("max_seats", 1, 100),
+        ("late_payment_grace_s", 0, 604_800),
+        ("away_after_s", 10, 86_400),
+        ("misses", 0, 100),
+        ("max_tickets", 1, 2_000_000),
+    ] {
+        let ask = |value: u64| open.when(change_policy(serde_json::json!({ field: value })));
+        ask(least).decided.unwrap();
+        ask(most).decided.unwrap();
+        ask(most + 1).then_invalid(&format!("policy.{field}"));
+        if least > 0 {
+            ask(least - 1).then_invalid(&format!("policy.{field}"));
+        }
+    }
+}
+
+#[test]
 fn a_policy_that_is_in_force_is_so_already() {
     given(open()).when(change_policy(serde_json::json!({"capacity": 2}))).then_already();
 }
