@@ -3,6 +3,7 @@
 use usher_command::opening::{Command, Refusal, Resource, SeatProblem};
 use usher_command::writer::{Reply, WriterConfig};
 use usher_events::event::{Event, TicketState};
+use usher_events::ids::PlanName;
 use usher_events::plan::Seat;
 use usher_events::record::MAX_RECORD_BYTES;
 
@@ -213,10 +214,11 @@ fn what_is_larger_than_a_record_may_be_is_refused_and_ends_no_tenure() {
     let mut bench = Bench::new(1);
     bench.serve(0);
     let Command::Schedule(mut asked) = schedule(&keys("k")) else { panic!("it schedules") };
-    let plan = asked.plans.values_mut().next().unwrap();
+    let mut plan = asked.plans.values().next().unwrap().clone();
     let row = &mut plan.seating.zones[0].rows[0].seats;
     let seat = row[0].clone();
-    row.extend((0..200_000).map(|i| Seat { seat_guid: crate::asks::seat(1_000 + i), ..seat.clone() }));
+    row.extend((0..90_000).map(|i| Seat { seat_guid: crate::asks::seat(1_000 + i), ..seat.clone() }));
+    asked.plans.extend((0..3).map(|i| (PlanName::new(&format!("hall-{i}")).unwrap(), plan.clone())));
     let token = bench.ask(0, Command::Schedule(asked));
     let (refusal, _) = bench.expect_refused(token);
     assert_eq!(*refusal, Refusal::TooLarge { max_bytes: MAX_RECORD_BYTES });
