@@ -35,7 +35,7 @@ fn short(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-/// Reads a blob that [`write`] made.
+/// Reads a blob that [`write()`] made.
 pub fn read(mut blob: &[u8]) -> Result<Record, DecodeError> {
     let version = take::<1>(&mut blob, "version")?;
     if version[0] != VERSION {
