@@ -11,6 +11,8 @@ export class Feed {
   #stopped = false;
   #failures = 0;
   #source = null;
+  /** The position in the log that the newest status is true of. */
+  #position = -1;
   #wake = new AbortController();
 
   /** `onStatus` gets each status, `onTrouble` each failure and null when well. */
@@ -50,7 +52,10 @@ export class Feed {
       this.#failures = 0;
       this.#told(JSON.parse(event.data));
     });
-    source.addEventListener("reset", () => this.look());
+    source.addEventListener("reset", () => {
+      this.#position = -1;
+      this.look();
+    });
     source.addEventListener("error", () => {
       this.#failures += 1;
       if (source.readyState === EventSource.CLOSED || this.#failures >= GIVE_UP_AFTER) {
@@ -62,6 +67,10 @@ export class Feed {
 
   #told(status) {
     this.onTrouble(null);
+    // An answer that was kept somewhere may come after a newer event.
+    const position = Number(status.as_of.split(".")[1]);
+    if (position < this.#position) return;
+    this.#position = position;
     this.onStatus(status);
   }
 

@@ -188,6 +188,29 @@ test("paused, draining, closed, full and missing openings say so", async () => {
   await done(ahead, context, late);
 });
 
+test("an old answer that comes late undoes nothing", async () => {
+  const context = await visitor(browser, PHONE);
+  const opening = await service.schedule({ opensInS: 1 });
+  const page = await context.newPage();
+  let deliver;
+  const late = new Promise((resolve) => (deliver = resolve));
+  await page.route(`**/v1/openings/${opening}`, async (route) => {
+    const old = await route.fetch();
+    await late;
+    await route.fulfill({ response: old });
+  });
+  await page.goto(at(opening));
+  await scene(page, "open");
+  await service.operate("POST", `${opening}/close`);
+  await scene(page, "closed");
+  const answer = page.waitForResponse((answer) => answer.url().endsWith(opening));
+  deliver();
+  await (await answer).finished();
+  await page.evaluate(() => new Promise((shown) => requestAnimationFrame(() => setTimeout(shown))));
+  assert.equal(await page.evaluate(() => document.body.dataset.scene), "closed");
+  await done(context);
+});
+
 test("nobody else's script gets into the page", async () => {
   const context = await visitor(browser, DESKTOP);
   const page = await open(context, `${service.base}/`);
