@@ -8,9 +8,11 @@
 
 mod config;
 mod decide;
+mod due;
 mod follow;
 mod hashing;
 mod mailbox;
+mod ownership;
 mod partition;
 mod replies;
 mod start;

@@ -3,32 +3,26 @@
 //! Inputs are method calls that carry the time; outputs are collected and
 //! taken by the driver. See `fencing.md`'s rules in `usher_events::reign`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use tracing::{debug, error, warn};
-use usher_events::event::{Beacon, Event, WriterAlive, WriterClaimed};
+use tracing::{error, warn};
+use usher_events::event::{Beacon, Event, WriterAlive};
 use usher_events::ids::{Hash, OpeningId};
 use usher_events::log::{Partition as PartitionId, Report};
 use usher_events::record::{Offset, Record, StoredRecord};
 use usher_events::reign::{Progress, Reign};
-use usher_events::tenure::{self, Cursor, Verdict};
+use usher_events::tenure::{Cursor, Verdict};
 use usher_events::time::Timestamp;
 
 use super::config::WriterConfig;
+use super::due::Timers;
 use super::hashing::{HashOrder, Hashing};
 use super::mailbox::{Owner, Reply};
 use super::replies::{Replies, Submitted};
 use super::start;
 use super::state::{Chained, PartitionState};
 use crate::opening::Fact;
-
-/// The least and the most time between two claims, in milliseconds.
-const CLAIM_BACKOFF_MS: (i64, i64) = (50, 5_000);
-/// A foreign claim younger than this was made by someone who is alive.
-const RECENT_CLAIM_MS: i64 = 5_000;
-/// How long such a claim is left alone.
-const CLAIM_BACK_AFTER_MS: i64 = 1_000;
 
 /// What the driver must do.
 #[derive(Debug)]
@@ -82,55 +76,20 @@ pub struct Partition<T> {
     pub(super) beacons: BTreeMap<OpeningId, Beacon>,
     pub(super) refusals: super::decide::Tallies,
     pub(super) outputs: Vec<Output<T>>,
-    wanted: bool,
+    pub(super) wanted: bool,
     /// What the claim under way or in force drew: it tells this writer's
     /// tenures apart before their claims have landed.
-    tenure: u64,
-    claim_at: Timestamp,
-    claim_not_before: Timestamp,
-    failed_claims: u32,
+    pub(super) tenure: u64,
+    pub(super) claim_at: Timestamp,
+    pub(super) claim_not_before: Timestamp,
+    pub(super) failed_claims: u32,
     /// The position to reach before the first claim.
-    catch_up_to: Offset,
-    following: bool,
-    unfoldable: bool,
-    owner: Owner,
+    pub(super) catch_up_to: Offset,
+    pub(super) following: bool,
+    pub(super) unfoldable: bool,
+    pub(super) owner: Owner,
     /// The newest time that an input brought.
-    now: Timestamp,
-}
-
-/// The next timer of each opening of a partition.
-#[derive(Debug, Default)]
-pub(super) struct Timers {
-    at: HashMap<OpeningId, Timestamp>,
-    order: BTreeSet<(Timestamp, OpeningId)>,
-}
-
-impl Timers {
-    /// Sets when `opening`'s next timer is due.
-    pub(super) fn set(&mut self, opening: &OpeningId, due: Option<Timestamp>) {
-        let before = self.at.get(opening).copied();
-        if before == due {
-            return;
-        }
-        if let Some(before) = before {
-            self.order.remove(&(before, opening.clone()));
-            self.at.remove(opening);
-        }
-        if let Some(due) = due {
-            self.order.insert((due, opening.clone()));
-            self.at.insert(opening.clone(), due);
-        }
-    }
-
-    /// The opening whose timer is due first.
-    pub(super) fn first(&self) -> Option<&(Timestamp, OpeningId)> {
-        self.order.first()
-    }
-
-    fn clear(&mut self) {
-        self.at.clear();
-        self.order.clear();
-    }
+    pub(super) now: Timestamp,
 }
 
 impl<T> Partition<T> {
@@ -339,110 +298,7 @@ impl<T> Partition<T> {
         }
     }
 
-    // --- tenure -----------------------------------------------------------
-
-    /// Whether anything new is decided. Who hands the partition over only
-    /// finishes what is in flight, or it would never be done with it.
-    pub(super) fn decides(&self) -> bool {
-        self.wanted && self.reign.serving()
-    }
-
-    fn may_claim(&self) -> bool {
-        self.wanted && !self.unfoldable && !self.reign.active() && self.caught_up()
-    }
-
-    /// A claim was folded. Somebody else's, just landed: let the suggestion
-    /// settle before claiming back.
-    fn claim_folded(&mut self, appended_at: Timestamp, now: Timestamp, random: u64) {
-        let foreign = self.confirmed.claim.as_ref().is_some_and(|claim| claim.drew != self.tenure);
-        if foreign && now.ms_since(appended_at) < RECENT_CLAIM_MS {
-            let jitter = i64::try_from(random % 500).unwrap_or(0);
-            self.claim_not_before =
-                self.claim_not_before.max(Timestamp(now.0 + CLAIM_BACK_AFTER_MS + jitter));
-        }
-    }
-
-    /// Claims when wanted; hands over when not wanted any more.
-    fn advance(&mut self, now: Timestamp, random: u64) {
-        self.now = now;
-        if self.may_claim() && now >= self.claim_not_before {
-            self.claim(now, random);
-        }
-        if !self.wanted && self.reign.serving() && self.in_flight.is_empty() && self.outbox.is_empty() {
-            debug!(partition = self.id, "handing the partition over");
-            self.over(now);
-        }
-    }
-
-    fn claim(&mut self, now: Timestamp, random: u64) {
-        if let Err(fault) = start::check_draw_keys(&self.confirmed, &self.config.draw_keys) {
-            error!(partition = self.id, %fault, "not claiming: the draw keys do not fit");
-            self.back_off(now, random);
-            return;
-        }
-        // It is random and never 0; the clock is mixed in so that a weak
-        // source of randomness cannot repeat one.
-        self.tenure = (random ^ now.0.cast_unsigned().rotate_left(20)).max(1);
-        self.claim_at = now;
-        self.back_off(now, random);
-        let stamp = self.reign.claim(self.tenure);
-        let claimed = WriterClaimed {
-            at: now,
-            address: self.config.address.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            partitions: self.config.partitions,
-        };
-        match Record::of_writer(stamp, &Event::WriterClaimed(claimed)) {
-            Ok(record) => self.outputs.push(Output::Append(vec![record])),
-            Err(fault) => error!(partition = self.id, %fault, "a claim cannot be encoded"),
-        }
-    }
-
-    /// Sets when the next claim may go out, should this one fail.
-    fn back_off(&mut self, now: Timestamp, random: u64) {
-        let (least, most) = CLAIM_BACKOFF_MS;
-        let wait = (least << self.failed_claims.min(10)).min(most);
-        self.failed_claims += 1;
-        let jitter = i64::try_from(random % 1_000).unwrap_or(0) * wait / 2_000;
-        self.claim_not_before = Timestamp(now.0 + wait + jitter);
-    }
-
-    fn claim_landed(&mut self, offset: Offset, now: Timestamp) {
-        let tenure = tenure::named(self.tenure, offset);
-        debug!(partition = self.id, tenure, offset, "claimed the partition");
-        if self.folded() {
-            self.serve(now);
-        }
-    }
-
-    fn folded(&mut self) -> bool {
-        self.reign.folded(self.confirmed.position, &self.confirmed.cursor)
-    }
-
-    /// The claim is folded: decide from here on.
-    fn serve(&mut self, now: Timestamp) {
-        let claim = self.confirmed.claim.as_ref();
-        let skew = claim.map_or(0, |claim| start::clock_skew_ms(self.claim_at, claim.appended_at, now));
-        if skew > start::MAX_CLOCK_SKEW_MS {
-            error!(
-                partition = self.id,
-                skew_ms = skew,
-                "not serving: this clock and the log's differ too much"
-            );
-            self.over(now);
-            return;
-        }
-        self.failed_claims = 0;
-        self.following = false;
-        self.outputs.push(Output::Unfollow);
-        for (opening, chained) in &self.confirmed.openings {
-            self.due.set(opening, chained.opening.next_due());
-        }
-        self.note_all_beacons();
-        debug!(partition = self.id, openings = self.confirmed.openings.len(), "serving the partition");
-        self.announce();
-        self.decide_waiting(now);
-    }
+    // --- records and answers ----------------------------------------------
 
     /// Own records through `n` are durable and valid: fold them.
     fn confirm(&mut self, through: u64) {
@@ -456,56 +312,6 @@ impl<T> Partition<T> {
         }
         self.confirmed.position = epoch + self.confirmed.cursor.n + 1;
     }
-
-    /// The tenure is over: what is not durable is dropped, and commands whose
-    /// callers still wait are decided again later, or elsewhere.
-    fn over(&mut self, now: Timestamp) {
-        self.reign.end();
-        if !self.config.rules.latch {
-            return;
-        }
-        self.working.clear();
-        self.due.clear();
-        self.in_flight.clear();
-        self.outbox.clear();
-        let held = self.abandon_hashing();
-        let mut again: VecDeque<_> = self.replies.abandon().chain(held).collect();
-        again.append(&mut self.mailbox);
-        // The lobby that was hashed may not be the one that is closed next.
-        again.iter_mut().for_each(|submitted| submitted.request.command.drop_hashes());
-        self.mailbox = again;
-        self.forget_beacons();
-        if !self.following {
-            self.following = true;
-            self.outputs.push(Output::Follow(self.confirmed.position));
-        }
-        self.announce();
-        self.lose_patience(now);
-    }
-
-    /// Tells the router who owns the partition, when that changed.
-    fn announce(&mut self) {
-        let newest = self.confirmed.claim.as_ref();
-        let owner = match newest {
-            _ if self.reign.serving() => Owner::Me,
-            Some(claim) if !self.wanted && claim.drew != self.tenure => {
-                Owner::Other(claim.claimed.address.as_str().into())
-            }
-            _ => Owner::Nobody,
-        };
-        if owner != self.owner {
-            self.owner = owner.clone();
-            self.outputs.push(Output::Owner(owner.clone()));
-        }
-        // Whoever waits here while somebody else owns the partition is sent there.
-        if matches!(owner, Owner::Other(_)) {
-            for submitted in std::mem::take(&mut self.mailbox) {
-                self.outputs.push(Output::Reply(submitted.reply_to, Reply::Elsewhere(owner.clone())));
-            }
-        }
-    }
-
-    // --- answers ----------------------------------------------------------
 
     /// Answers all whose records are confirmed.
     pub(super) fn release(&mut self) {
@@ -521,17 +327,12 @@ impl<T> Partition<T> {
         }
     }
 
-    fn lose_patience(&mut self, now: Timestamp) {
+    pub(super) fn lose_patience(&mut self, now: Timestamp) {
         while self.mailbox.front().is_some_and(|first| first.patience_until <= now) {
             if let Some(submitted) = self.mailbox.pop_front() {
                 self.outputs.push(Output::Reply(submitted.reply_to, Reply::Unknown));
             }
         }
-    }
-
-    /// What the claim under way or in force drew.
-    pub(super) fn tenure(&self) -> u64 {
-        self.tenure
     }
 
     /// Whether another record may be decided now.
