@@ -11,8 +11,8 @@ export class Feed {
   #stopped = false;
   #failures = 0;
   #source = null;
-  /** The position in the log that the newest status is true of. */
-  #position = -1;
+  /** When the newest status was made, by the server's clock. */
+  #madeAt = 0;
   #wake = new AbortController();
 
   /** `onStatus` gets each status, `onTrouble` each failure and null when well. */
@@ -52,10 +52,7 @@ export class Feed {
       this.#failures = 0;
       this.#told(JSON.parse(event.data));
     });
-    source.addEventListener("reset", () => {
-      this.#position = -1;
-      this.look();
-    });
+    source.addEventListener("reset", () => this.look());
     source.addEventListener("error", () => {
       this.#failures += 1;
       if (source.readyState === EventSource.CLOSED || this.#failures >= GIVE_UP_AFTER) {
@@ -67,10 +64,7 @@ export class Feed {
 
   #told(status) {
     this.onTrouble(null);
-    // An answer that was kept somewhere may come after a newer event.
-    const position = Number(status.as_of.split(".")[1]);
-    if (position < this.#position) return;
-    this.#position = position;
+    this.#madeAt = Date.parse(status.server_time);
     this.onStatus(status);
   }
 
@@ -83,7 +77,9 @@ export class Feed {
         const status = await this.session.status();
         failed = 0;
         if (status) {
-          this.#told(status);
+          // An answer that was kept on its way may be older than what an event told.
+          if (Date.parse(status.server_time) >= this.#madeAt) this.#told(status);
+          else this.onTrouble(null);
           wait = this.#live ? SLOWEST_MS * 2 : status.poll_after_ms;
         }
       } catch (problem) {
