@@ -6,5 +6,6 @@
 pub mod draw_keys;
 pub mod http;
 pub mod opening;
+pub mod presence;
 pub mod quicknet;
 pub mod writer;

@@ -69,7 +69,7 @@ impl Default for Policy {
             max_seats: 4,
             payment: Payment::Merchant,
             late_payment_grace_s: 600,
-            away_after_s: 120,
+            away_after_s: 600,
             misses: 1,
             max_tickets: 2_000_000,
         }

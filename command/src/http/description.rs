@@ -32,7 +32,7 @@ pub(super) struct OpeningAnswer {
     #[schema(example = json!({
         "capacity": 200, "admissions_per_minute": 600, "enter_within_s": 120, "stay_for_s": 600,
         "hold_for_s": 300, "max_extensions": 1, "max_seats": 4, "payment": "merchant",
-        "late_payment_grace_s": 600, "away_after_s": 120, "misses": 1, "max_tickets": 2_000_000
+        "late_payment_grace_s": 600, "away_after_s": 600, "misses": 1, "max_tickets": 2_000_000
     }))]
     policy: serde_json::Map<String, serde_json::Value>,
     #[schema(example = "3.1042")]
@@ -91,6 +91,31 @@ pub(super) struct TicketAnswer {
     number: Option<u32>,
     #[schema(example = "3.1042")]
     as_of: String,
+}
+
+/// What became of heartbeats that came together.
+#[derive(ToSchema)]
+pub(super) struct HeardTogetherAnswer {
+    #[schema(example = json!([
+        { "heard": "here", "state": "waiting", "next_in_s": 40, "as_of": "3.1042" },
+        { "heard": "unknown-ticket", "as_of": "3.1042" }
+    ]))]
+    answers: Vec<HeardAnswer>,
+}
+
+/// What became of one of them.
+#[derive(ToSchema)]
+pub(super) struct HeardAnswer {
+    /// here, gone, unknown-ticket, unknown-opening, elsewhere or no-secret.
+    #[schema(example = "here")]
+    heard: String,
+    #[schema(example = "waiting")]
+    state: Option<String>,
+    /// In how many seconds to say it again.
+    #[schema(example = 40)]
+    next_in_s: Option<u32>,
+    #[schema(example = "3.1042")]
+    as_of: Option<String>,
 }
 
 /// When to say again that the visitor is there.

@@ -114,6 +114,31 @@ impl Forwarder {
         }
     }
 
+    /// Says what went wrong with the instance at `address`, at most once a second.
+    pub(super) fn warn(&self, address: &str, fault: &str, message: &str) {
+        self.said.warn(address, fault, message);
+    }
+
+    /// Sends what this instance itself asks of the one at `address`, once.
+    pub(super) async fn post(&self, address: &str, path: &'static str, body: Bytes) -> Result<Bytes, String> {
+        let mut request = Request::new(Full::new(body));
+        *request.uri_mut() =
+            at(address, &Uri::from_static(path)).ok_or("the owner's address is no address")?;
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_2;
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(header::CONTENT_TYPE, json);
+        let response = self
+            .exchange(request)
+            .await
+            .map_err(|(Lost::BeforeSending(fault) | Lost::Underway(fault))| fault)?;
+        if response.status() != StatusCode::OK {
+            return Err(format!("answered with {}", response.status()));
+        }
+        let body = response.into_body().collect().await.map_err(|fault| fault.to_string())?;
+        Ok(body.to_bytes())
+    }
+
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response, Lost> {
         let response = self.client.request(request).await.map_err(|fault| {
             let lost = if fault.is_connect() { Lost::BeforeSending } else { Lost::Underway };
@@ -192,6 +217,9 @@ impl Forwarding {
     async fn answer(&self, request: Request, next: Next) -> Result<Response, Problem> {
         // What names no opening is a problem here as it is everywhere.
         let Some(opening) = opening_of(request.uri()) else { return Ok(next.run(request).await) };
+        if is_heartbeat(&request) {
+            return Ok(next.run(request).await);
+        }
         let owner = self.writers.owner(&opening);
         if request.headers().contains_key(HOP) {
             return match owner {
@@ -251,6 +279,11 @@ fn unread(fault: axum::Error) -> Problem {
     } else {
         Problem::malformed("the body ended early")
     }
+}
+
+/// Heartbeats go on in their own way: many together.
+fn is_heartbeat(request: &Request) -> bool {
+    request.method() == Method::POST && request.uri().path().ends_with("/presence")
 }
 
 fn opening_of(uri: &Uri) -> Option<OpeningId> {

@@ -6,18 +6,20 @@ mod bookings;
 mod callers;
 mod description;
 mod forward;
+mod heartbeats;
 mod holds;
 mod openings;
 mod passes;
 mod problems;
+mod relay;
 mod running;
 mod tickets;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::Response;
+use axum::{Extension, Router};
 use usher_events::ids::{Actor, CommandId, OpeningId};
 use usher_events::time::Timestamp;
 use usher_http::auth::Keys;
@@ -30,6 +32,7 @@ pub use forward::Forwarder;
 pub use openings::schedule_as;
 
 use forward::Forwarding;
+use relay::Relay;
 
 use crate::draw_keys::DrawKeys;
 use crate::opening::{Command, Request};
@@ -73,6 +76,10 @@ impl CommandState {
         let digest = command.digest(opening);
         let id = id.or_else(|| command.own_id(&digest));
         let Some(id) = id else { return Err(Problem::malformed("an `Idempotency-Key` is needed")) };
+        // Anyone may join with any ticket; every other command shows a secret.
+        if let (Actor::Visitor(ticket), false) = (&actor, matches!(command, Command::Join { .. })) {
+            self.writers.sign_of_life(opening, ticket);
+        }
         let request = Request { id, digest, actor, now: Timestamp::default(), command };
         Ok(self.writers.decide(opening.clone(), request).await)
     }
@@ -87,6 +94,7 @@ const SMALL_BODY: usize = 64 * 1024;
 pub fn router(state: CommandState, forwarder: Option<Forwarder>) -> (Router, utoipa::openapi::OpenApi) {
     let of_everybody = OpenApiRouter::new()
         .merge(tickets::routes())
+        .merge(heartbeats::routes())
         .merge(holds::routes())
         .merge(bookings::routes())
         .layer(DefaultBodyLimit::max(SMALL_BODY));
@@ -99,6 +107,7 @@ pub fn router(state: CommandState, forwarder: Option<Forwarder>) -> (Router, uto
         .with_state(state.clone())
         .split_for_parts();
     description::complete(&mut openapi);
+    let router = router.layer(Extension(forwarder.clone().map(Relay::new)));
     let router = match forwarder {
         Some(forwarder) => {
             let forwarding = Forwarding { writers: state.writers, keys: state.keys, forwarder };

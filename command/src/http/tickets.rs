@@ -1,6 +1,8 @@
 //! Joining, leaving, presence, entering.
 
+use axum::Extension;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use usher_events::ids::{Actor, OpeningId, Ticket};
@@ -11,6 +13,8 @@ use utoipa_axum::routes;
 
 use super::callers::Owner;
 use super::description::{EntryAnswer, PresenceAnswer, TicketAnswer};
+use super::heartbeats::{self, Heard};
+use super::relay::Relay;
 use super::{CommandState, answer};
 use crate::opening::Command;
 
@@ -70,15 +74,20 @@ async fn leave(
 
 /// Say that the visitor is there.
 ///
-/// Who was away is back in their old place. Silence is not watched yet: only
-/// a missed admission makes a visitor away.
+/// To be said again after `next_in_s` seconds, which grow with the distance
+/// to the front. Who is silent three times as long, and at most the policy's
+/// `away_after_s`, is away: skipped at admissions, with the place kept. Who
+/// was away is back in their old place a moment after they are heard of; the
+/// answer says `away` once more, and to come again soon. Joining and every
+/// command with the visitor's secret count, too. It is no command: it needs no
+/// key and may be repeated.
 #[utoipa::path(
     post, path = "/v1/openings/{opening}/tickets/{ticket}/presence", tag = "queue",
     security(("visitor" = [])),
     params(("opening" = String, Path), ("ticket" = String, Path)),
     request_body = Nothing,
     responses(
-        (status = 200, description = "Noted", body = PresenceAnswer),
+        (status = 200, description = "Noted; the ticket's state by the log", body = PresenceAnswer),
         (status = 404, description = "Problem `unknown-opening` or `unknown-ticket`"),
         (status = 410, description = "Problem `gone`: the ticket is done, left or spent")
     )
@@ -86,10 +95,16 @@ async fn leave(
 async fn presence(
     State(state): State<CommandState>,
     Path((opening, ticket)): Path<(OpeningId, Ticket)>,
-    Owner(actor): Owner,
+    Extension(relay): Extension<Option<Relay>>,
+    Owner(_actor): Owner,
+    headers: HeaderMap,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<Response, Problem> {
-    answer::as_change(state.decide(opening, None, actor, Command::Return { ticket }).await)
+    let heard = match (heartbeats::heard(&state.writers, &opening, &ticket), relay) {
+        (Heard::Elsewhere, Some(relay)) => relay.tell(&state.writers, opening, &headers).await?,
+        (heard, _) => heard,
+    };
+    heartbeats::respond(&ticket, heard)
 }
 
 /// Enter the seat window.

@@ -113,8 +113,6 @@ pub enum Command {
     Join { ticket: Ticket },
     /// Give the place up.
     Leave { ticket: Ticket },
-    /// A sign of life: whoever was away is back.
-    Return { ticket: Ticket },
     /// Enter the seat window.
     Enter { ticket: Ticket },
     /// Leave the seat window.
@@ -146,6 +144,11 @@ pub enum Command {
     EndVisits,
     /// Timer: holds ran out.
     ExpireHolds,
+    /// Timer: these did not say that they are there; tickets by their index
+    /// in the queue's list, which never changes.
+    GoAway { indexes: Vec<u32> },
+    /// Timer: these said that they are there; whoever of them was away is back.
+    Return { indexes: Vec<u32> },
     /// Timer: `drains_at` has come.
     DrainOnTime,
     /// Timer: `closes_at` has come, or a drained opening is empty.
@@ -256,7 +259,6 @@ impl Command {
             Self::BringBeacon { .. } => "bring-beacon",
             Self::Join { .. } => "join",
             Self::Leave { .. } => "leave",
-            Self::Return { .. } => "return",
             Self::Enter { .. } => "enter",
             Self::LeaveWindow { .. } => "leave-window",
             Self::AdmitByHand { .. } => "admit-by-hand",
@@ -272,6 +274,8 @@ impl Command {
             Self::ExpireAdmissions => "expire-admissions",
             Self::EndVisits => "end-visits",
             Self::ExpireHolds => "expire-holds",
+            Self::GoAway { .. } => "go-away",
+            Self::Return { .. } => "return",
             Self::DrainOnTime => "drain-on-time",
             Self::CloseOnTime => "close-on-time",
             Self::CountRefusals { .. } => "count-refusals",

@@ -31,6 +31,8 @@ use usher_events::ids::{
 use usher_events::policy::Policy;
 use usher_events::time::Timestamp;
 
+use crate::presence::Rules;
+
 pub use command::{Command, Drawn, Request, Schedule, schedule_id};
 pub use draw::{HashJob, SeedNeeded, Undrawn};
 pub use queue::{Numbering, Queue};
@@ -193,6 +195,15 @@ impl Opening {
         &self.policy
     }
 
+    /// What presence needs of the opening.
+    pub(crate) fn presence_rules(&self) -> Rules {
+        Rules {
+            away_after_s: self.policy.away_after_s,
+            serving_number: self.serving_number,
+            over: self.state == OpeningState::Closed,
+        }
+    }
+
     /// Says what `request` leads to: an event, nothing new, or a refusal.
     pub fn decide(&self, request: &Request) -> Result<Decision, Refusal> {
         if let Command::Schedule(schedule) = &request.command {
@@ -226,7 +237,6 @@ impl Opening {
             Command::BringBeacon { beacon, drawn } => self.bring_beacon(now, beacon, drawn.as_ref()),
             Command::Join { ticket } => self.join(now, *ticket),
             Command::Leave { ticket } => self.leave(now, *ticket),
-            Command::Return { ticket } => self.come_back(now, *ticket),
             Command::Enter { ticket } => self.enter(now, *ticket),
             Command::LeaveWindow { ticket } => self.leave_window(now, *ticket),
             Command::AdmitByHand { admission, count } => self.admit_by_hand(now, *admission, *count),

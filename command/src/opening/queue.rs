@@ -5,12 +5,13 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
-use usher_events::event::{TicketMoved, TicketState, VisitorJoined, VisitorsReturned};
+use usher_events::event::{TicketMoved, TicketState, VisitorJoined, VisitorsReturned, VisitorsWentAway};
 use usher_events::ids::Ticket;
 use usher_events::ranks::Ranks;
 use usher_events::time::Timestamp;
 
-use super::{Decision, Opening, OpeningState, Refusal};
+use super::{Decision, MAX_MEMBERS, Opening, OpeningState, Refusal};
+use crate::presence::TicketNow;
 
 /// One ticket. Kept small: there may be two million.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,6 +25,12 @@ pub(super) struct Entry {
     pub(super) misses: u8,
     /// Whether it is in the draw's cohort, as far as the lobby tells.
     pub(super) cohort: bool,
+}
+
+impl Entry {
+    fn now(&self, index: u32) -> TicketNow {
+        TicketNow { index, ticket: self.ticket, number: self.number, state: self.state }
+    }
 }
 
 /// The drawn numbers by the entries' places in the queue's list, which are
@@ -158,6 +165,32 @@ impl Queue {
     pub fn ticket(&self, ticket: &Ticket) -> Option<(TicketState, Option<u32>)> {
         let entry = self.get(ticket)?;
         Some((entry.state, (entry.number > 0).then_some(entry.number)))
+    }
+
+    /// Where a ticket is in the list of all tickets; that never changes.
+    pub fn index_of(&self, ticket: &Ticket) -> Option<u32> {
+        self.find(ticket)
+    }
+
+    /// A ticket as it is now.
+    pub(crate) fn ticket_now(&self, ticket: &Ticket) -> Option<TicketNow> {
+        // Often it has just joined.
+        let last = self.entries.last().filter(|last| last.ticket == *ticket);
+        let index = match last {
+            Some(_) => u32::try_from(self.entries.len() - 1).ok()?,
+            None => self.find(ticket)?,
+        };
+        Some(self.entry(index).now(index))
+    }
+
+    /// All tickets as they are now.
+    pub(crate) fn all_now(&self) -> impl Iterator<Item = TicketNow> {
+        (0..).zip(&self.entries).map(|(index, entry)| entry.now(index))
+    }
+
+    /// The number of each ticket, 0 where it has none.
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        self.entries.iter().map(|entry| entry.number).collect()
     }
 
     /// How many present visitors are ahead of `number`, plus one.
@@ -416,17 +449,27 @@ impl Opening {
         Ok(Decision::Accepted(VisitorJoined { at: now, ticket, number, subject: None }.into()))
     }
 
-    /// A sign of life: whoever was away is back in their old place.
-    pub(super) fn come_back(&self, now: Timestamp, ticket: Ticket) -> Result<Decision, Refusal> {
-        match self.entry_of(&ticket)?.state {
-            TicketState::Away if self.state == OpeningState::Closed => {
-                Err(Refusal::WrongState { state: self.state })
-            }
-            TicketState::Away => {
-                Ok(Decision::Accepted(VisitorsReturned { at: now, tickets: vec![ticket] }.into()))
-            }
-            state if state.is_final() => Err(Refusal::Gone { state }),
-            _ => Ok(Decision::Repeated),
-        }
+    /// Those of `indexes` who wait and are present are away now.
+    pub(super) fn go_away(&self, now: Timestamp, indexes: &[u32]) -> Result<Decision, Refusal> {
+        let waits = |state| matches!(state, TicketState::Lobby | TicketState::Waiting);
+        let tickets = self.those_of(indexes, waits)?;
+        Ok(Decision::Accepted(VisitorsWentAway { at: now, tickets }.into()))
+    }
+
+    /// Those of `indexes` who were away are back in their old places.
+    pub(super) fn come_back(&self, now: Timestamp, indexes: &[u32]) -> Result<Decision, Refusal> {
+        let tickets = self.those_of(indexes, |state| state == TicketState::Away)?;
+        Ok(Decision::Accepted(VisitorsReturned { at: now, tickets }.into()))
+    }
+
+    fn those_of(&self, indexes: &[u32], are: impl Fn(TicketState) -> bool) -> Result<Vec<Ticket>, Refusal> {
+        // Each is named once, whoever noticed it twice.
+        let indexes: BTreeSet<u32> = indexes.iter().copied().collect();
+        let entries = indexes.iter().filter_map(|index| self.queue.entries.get(*index as usize));
+        let those = entries.filter(|entry| are(entry.state)).take(MAX_MEMBERS);
+        let tickets: Vec<Ticket> = those.map(|entry| entry.ticket).collect();
+        // Presence ends with the opening.
+        let nothing = tickets.is_empty() || self.state == OpeningState::Closed;
+        if nothing { Err(Refusal::NotDue) } else { Ok(tickets) }
     }
 }

@@ -68,11 +68,6 @@ pub enum Resource {
         state: TicketState,
         number: Option<u32>,
     },
-    Presence {
-        ticket: Ticket,
-        state: TicketState,
-        next_in_s: u32,
-    },
     Entry {
         ticket: Ticket,
         state: TicketState,

@@ -133,6 +133,8 @@ impl Opening {
             Command::ExpireAdmissions => self.expire_admissions(now),
             Command::EndVisits => self.end_visits(now),
             Command::ExpireHolds => self.expire_holds(now),
+            Command::GoAway { indexes } => self.go_away(now, indexes),
+            Command::Return { indexes } => self.come_back(now, indexes),
             Command::DrainOnTime if self.drain_due().is_some_and(|at| at <= now) => {
                 Ok(Decision::Accepted(OpeningDrained { at: now }.into()))
             }
@@ -175,13 +177,6 @@ impl Opening {
                 })
             }
             Command::Join { ticket } | Command::Leave { ticket } => self.ticket_resource(ticket),
-            Command::Return { ticket } => match self.queue.ticket(ticket) {
-                Some((state, _)) => {
-                    let next_in_s = (self.policy.away_after_s / 3).max(1);
-                    Resource::Presence { ticket: *ticket, state, next_in_s }
-                }
-                None => Resource::Nothing {},
-            },
             Command::Enter { ticket } | Command::LeaveWindow { ticket } => match self.queue.get(ticket) {
                 Some(entry) => {
                     let leave_by = (entry.state == TicketState::Inside).then_some(entry.deadline);

@@ -20,6 +20,8 @@ pub struct WriterConfig {
     pub mailbox: usize,
     /// How long a command may wait for a writer before it is told to come again.
     pub patience: Duration,
+    /// How long a second of presence lasts; shorter in tests only.
+    pub presence_second: Duration,
     /// Above this many tickets, a draw is hashed off the writer's thread.
     pub hash_inline: usize,
     /// Which parts of the protocol are in force; all, outside of tests.
@@ -36,6 +38,7 @@ impl WriterConfig {
             max_in_flight: 8_192,
             mailbox: 16_384,
             patience: Duration::from_secs(8),
+            presence_second: Duration::from_secs(1),
             hash_inline: 4_096,
             rules: WriterRules::default(),
         }

@@ -202,6 +202,25 @@ impl<T> Partition<T> {
         }
     }
 
+    /// Decides what presence noticed, if it still applies; else presence
+    /// notices again.
+    pub(super) fn decide_notice(&mut self, opening: &OpeningId, command: Command, now: Timestamp) {
+        if !self.knows(opening) {
+            return;
+        }
+        self.run_due(opening, now);
+        if self.closes_lobby(opening) {
+            return;
+        }
+        let chained = self.working(opening);
+        let now = now.max(chained.last_at);
+        let request = Request::of_timer(opening, command, now, now);
+        if let Ok(Decision::Accepted(event)) = chained.opening.decide(&request) {
+            // What is not sent is noticed again, like what does not apply.
+            drop(self.append(opening, &request, event));
+        }
+    }
+
     /// Turns the refusals of the last minute into events.
     pub(super) fn count_refusals(&mut self, now: Timestamp) {
         while let Some((opening, command)) = self.refusals.take_due(now) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use usher_events::event::Beacon;
-use usher_events::ids::OpeningId;
+use usher_events::ids::{OpeningId, Ticket};
 use usher_events::log::Partition as PartitionId;
 use usher_events::partition::partition_of;
 use usher_events::record::Offset;
@@ -16,6 +16,7 @@ use super::config::WriterConfig;
 use super::replies::Submitted;
 use super::threads::Input;
 use crate::opening::{Refusal, Request, Resource};
+use crate::presence::{Here, Presence};
 
 /// What became of a command.
 #[derive(Debug, Clone)]
@@ -83,6 +84,7 @@ struct Shared {
     partitions: u32,
     patience: Duration,
     lanes: Vec<Lane>,
+    presence: Arc<Presence>,
 }
 
 /// One partition's mailbox.
@@ -96,7 +98,7 @@ struct Lane {
 
 impl Writers {
     /// Mailboxes that lead to `inboxes`, one for each partition.
-    pub(super) fn new(config: &WriterConfig, inboxes: Vec<Sender<Input>>) -> Self {
+    pub(super) fn new(config: &WriterConfig, inboxes: Vec<Sender<Input>>, presence: Arc<Presence>) -> Self {
         let lane = |inbox| Lane {
             inbox,
             places: Arc::new(Semaphore::new(config.mailbox)),
@@ -104,7 +106,8 @@ impl Writers {
             beacons: watch::Sender::default(),
         };
         let lanes = inboxes.into_iter().map(lane).collect();
-        Self { shared: Arc::new(Shared { partitions: config.partitions, patience: config.patience, lanes }) }
+        let (partitions, patience) = (config.partitions, config.patience);
+        Self { shared: Arc::new(Shared { partitions, patience, lanes, presence }) }
     }
 
     /// The partition of `opening`.
@@ -188,6 +191,18 @@ impl Writers {
         }
         let waited = tokio::time::timeout(patience + Duration::from_secs(2), receiver).await;
         Ok(waited.ok().and_then(Result::ok).unwrap_or(Reply::Unknown))
+    }
+
+    /// A visitor of `opening` says that they are there; nothing when this
+    /// instance does not own its partition. The answer is true of the
+    /// position that comes with it.
+    pub fn heartbeat(&self, opening: &OpeningId, ticket: &Ticket) -> Option<(Offset, Result<Here, Refusal>)> {
+        self.shared.presence.heartbeat(self.partition_of(opening), opening, ticket)
+    }
+
+    /// A visitor who showed their secret sends a command of another kind.
+    pub fn sign_of_life(&self, opening: &OpeningId, ticket: &Ticket) {
+        self.shared.presence.sign_of_life(self.partition_of(opening), opening, ticket);
     }
 
     fn lane(&self, partition: PartitionId) -> Option<&Lane> {

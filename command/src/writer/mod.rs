@@ -12,6 +12,7 @@ mod due;
 mod follow;
 mod hashing;
 mod mailbox;
+mod notices;
 mod ownership;
 mod partition;
 mod replies;

@@ -22,7 +22,8 @@ use super::mailbox::{Owner, Reply};
 use super::replies::{Replies, Submitted};
 use super::start;
 use super::state::{Chained, PartitionState};
-use crate::opening::Fact;
+use crate::opening::{Command, Fact};
+use crate::presence::{self, Change};
 
 /// What the driver must do.
 #[derive(Debug)]
@@ -41,6 +42,9 @@ pub enum Output<T> {
     Owner(Owner),
     /// Tell whoever brings beacons' rounds which openings wait for theirs.
     Beacons(Vec<(OpeningId, Beacon)>),
+    /// Tell presence what durable events changed, up to this position;
+    /// before the answers that tell their callers.
+    Changed(Vec<Change>, Offset),
 }
 
 /// A record on its way to the log, to be folded once it is confirmed.
@@ -246,6 +250,14 @@ impl<T> Partition<T> {
         }
     }
 
+    /// Visitors of `opening` fell silent, or were heard of again.
+    pub fn noticed(&mut self, opening: &OpeningId, command: Command, now: Timestamp) {
+        self.now = now;
+        if self.decides() && self.has_room() {
+            self.decide_notice(opening, command, now);
+        }
+    }
+
     /// Time has passed: timers, claims, patience.
     pub fn tick(&mut self, now: Timestamp, random: u64) {
         self.advance(now, random);
@@ -303,14 +315,20 @@ impl<T> Partition<T> {
     /// Own records through `n` are durable and valid: fold them.
     fn confirm(&mut self, through: u64) {
         let Some(epoch) = self.reign.epoch() else { return };
+        let mut changes = Vec::new();
         while self.confirmed.cursor.n < through {
             let Some(InFlight { fact, seq, chain }) = self.in_flight.pop_front() else { break };
             if let Some((opening, fact)) = fact {
-                self.confirmed.openings.entry(opening).or_default().fold(&fact, seq, chain);
+                let chained = self.confirmed.openings.entry(opening.clone()).or_default();
+                chained.fold(&fact, seq, chain);
+                presence::note(&opening, &fact.event, &chained.opening, &mut changes);
             }
             self.confirmed.cursor.n += 1;
         }
         self.confirmed.position = epoch + self.confirmed.cursor.n + 1;
+        if !changes.is_empty() {
+            self.outputs.push(Output::Changed(changes, self.confirmed.position));
+        }
     }
 
     /// Answers all whose records are confirmed.

@@ -15,10 +15,12 @@ use usher_events::time::Timestamp;
 use super::config::WriterConfig;
 use super::follow::{Followers, spawn_followers};
 use super::hashing::HashOrder;
-use super::mailbox::{ReplyTo, Writers};
+use super::mailbox::{Owner, ReplyTo, Writers};
+use super::notices::Noticing;
 use super::partition::{Output, Partition};
 use super::replies::Submitted;
 use crate::opening::Command;
+use crate::presence::Presence;
 
 /// The most inputs that are handled before their records go out.
 const BATCH: usize = 1_024;
@@ -41,6 +43,13 @@ pub(super) enum Input {
     EndSeen(PartitionId, Offset),
     CatchUpTo(PartitionId, Offset),
     Want(PartitionId, bool),
+    /// What presence noticed; the permit bounds how much waits here.
+    Noticed {
+        partition: PartitionId,
+        opening: OpeningId,
+        command: Command,
+        permit: OwnedSemaphorePermit,
+    },
     Hashed {
         partition: PartitionId,
         tenure: u64,
@@ -57,6 +66,7 @@ pub struct WriterThreads {
     inboxes: Vec<Sender<Input>>,
     threads: Vec<JoinHandle<()>>,
     followers: Followers,
+    noticing: Noticing,
 }
 
 impl WriterThreads {
@@ -70,16 +80,18 @@ impl WriterThreads {
         let channels: Vec<_> = (0..count).map(|_| unbounded()).collect();
         let inboxes: Vec<Sender<Input>> =
             (0..config.partitions as usize).map(|partition| channels[partition % count].0.clone()).collect();
-        let writers = Writers::new(&config, inboxes.clone());
+        let presence = Arc::new(Presence::new(config.partitions));
+        let writers = Writers::new(&config, inboxes.clone(), Arc::clone(&presence));
         let followers = spawn_followers(&log, &inboxes);
         let mut threads = Vec::with_capacity(count);
+        let noticing = Noticing::start(&config, Arc::clone(&presence), inboxes.clone())?;
         for (index, (sender, receiver)) in channels.into_iter().enumerate() {
-            let thread =
-                WriterThread::new(index, count, &config, &log, &writers, &followers, (sender, receiver));
+            let shared = (&writers, &followers, &presence);
+            let thread = WriterThread::new(index, count, &config, &log, shared, (sender, receiver));
             let builder = std::thread::Builder::new().name(format!("usher-writer-{index}"));
             threads.push(builder.spawn(move || thread.run())?);
         }
-        Ok(Self { writers, inboxes, threads, followers })
+        Ok(Self { writers, inboxes, threads, followers, noticing })
     }
 
     /// The way in for commands.
@@ -107,6 +119,7 @@ impl WriterThreads {
             drop(inbox.send(Input::Stop));
         }
         self.followers.stop();
+        self.noticing.stop();
         for thread in self.threads {
             if thread.join().is_err() {
                 error!("a writer thread had panicked");
@@ -123,6 +136,7 @@ struct WriterThread {
     reports: ReportSink,
     writers: Writers,
     followers: Followers,
+    presence: Arc<Presence>,
     index: usize,
     stride: usize,
     partitions: Vec<Partition<ReplyTo>>,
@@ -135,8 +149,7 @@ impl WriterThread {
         stride: usize,
         config: &Arc<WriterConfig>,
         log: &Arc<dyn Log>,
-        writers: &Writers,
-        followers: &Followers,
+        (writers, followers, presence): (&Writers, &Followers, &Arc<Presence>),
         (own, inbox): (Sender<Input>, Receiver<Input>),
     ) -> Self {
         let sink = own.clone();
@@ -152,6 +165,7 @@ impl WriterThread {
             reports: Arc::new(move |reports| drop(sink.send(Input::Reported(reports)))),
             writers: writers.clone(),
             followers: followers.clone(),
+            presence: Arc::clone(presence),
             index,
             stride,
             partitions,
@@ -239,6 +253,12 @@ impl WriterThread {
                     partition.want(wanted, now, rand::random());
                 }
             }
+            Input::Noticed { partition: id, opening, command, permit } => {
+                if let Some(partition) = self.partition(id) {
+                    partition.noticed(&opening, command, now);
+                }
+                drop(permit);
+            }
             Input::Hashed { partition: id, tenure, opening, command } => {
                 if let Some(partition) = self.partition(id) {
                     partition.hashed(tenure, &opening, command, now);
@@ -263,10 +283,20 @@ impl WriterThread {
             Output::Reply(reply_to, reply) => reply_to.send(reply),
             Output::Follow(from) => self.followers.follow(id, Some(from)),
             Output::Unfollow => self.followers.follow(id, None),
-            Output::Owner(owner) => self.writers.set_owner(id, owner),
+            Output::Owner(owner) => self.owned_by(id, owner),
+            Output::Changed(changes, position) => self.presence.apply(id, changes, position),
             Output::Hash(order) => self.hash(id, *order),
             Output::Beacons(awaited) => self.writers.set_beacons(id, awaited),
         }
+    }
+
+    /// Presence begins before the first heartbeat is sent here.
+    fn owned_by(&self, id: PartitionId, owner: Owner) {
+        match (&owner, self.partitions.get(id as usize / self.stride)) {
+            (Owner::Me, Some(partition)) => self.presence.begin(id, partition.state()),
+            _ => self.presence.end(id),
+        }
+        self.writers.set_owner(id, owner);
     }
 
     /// Hashes in a thread of its own: a draw is rare and takes seconds.

@@ -187,7 +187,7 @@ impl Desk {
                     Output::Reply(token, reply) => self.replies.push((token, reply)),
                     Output::Hash(order) => self.orders.push_back(*order),
                     Output::Beacons(awaited) => self.beacons = awaited,
-                    Output::Follow(_) | Output::Unfollow | Output::Owner(_) => {}
+                    Output::Follow(_) | Output::Unfollow | Output::Owner(_) | Output::Changed(..) => {}
                 }
             }
         }

@@ -38,6 +38,8 @@ pub(crate) enum Step {
     Again(prop::sample::Index),
     /// The id of one that was accepted comes with another command.
     SameId(prop::sample::Index, Actor, Command),
+    /// Presence notices that some are away or back, rightly or not.
+    Notice(Command),
     /// A hold takes an id that a timer, or another visitor, will come with.
     Squat { ticket: Ticket, other: Ticket, seat: u8 },
 }
@@ -64,6 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => any::<prop::sample::Index>().prop_map(Step::Again),
         2 => (any::<prop::sample::Index>(), actor(), command())
             .prop_map(|(index, actor, command)| Step::SameId(index, actor, command)),
+        10 => notice().prop_map(Step::Notice),
         1 => round(0..1).prop_map(|beacon| {
             ask(Actor::Operator("desk".into()), Command::BringBeacon { beacon, drawn: None })
         }),
@@ -80,7 +83,6 @@ fn visit() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => visitor(|ticket| Command::Join { ticket }),
         10 => visitor(|ticket| Command::Enter { ticket }),
-        3 => visitor(|ticket| Command::Return { ticket }),
         1 => visitor(|ticket| Command::Leave { ticket }),
         1 => visitor(|ticket| Command::LeaveWindow { ticket }),
         12 => hold().prop_map(of_visitor),
@@ -103,6 +105,15 @@ fn of_visitor(command: Command) -> Step {
 
 fn ask(actor: Actor, command: Command) -> Step {
     Step::Ask { actor, key: 0, command }
+}
+
+/// Of tickets by their index, and of some that are none.
+fn notice() -> impl Strategy<Value = Command> {
+    let indexes = || prop::collection::vec(0..10_u32, 1..5);
+    prop_oneof![
+        1 => indexes().prop_map(|indexes| Command::GoAway { indexes }),
+        2 => indexes().prop_map(|indexes| Command::Return { indexes }),
+    ]
 }
 
 /// What operators do.

@@ -66,7 +66,7 @@ impl Life {
     /// The request that a step leads to, now.
     pub(crate) fn request(&self, step: &Step) -> Option<Request> {
         let (actor, id, command) = match step {
-            Step::Pass(_) | Step::Claim => return None,
+            Step::Pass(_) | Step::Claim | Step::Notice(_) => return None,
             Step::Next { ticket, pick } => {
                 let (actor, command) = self.next(*ticket, *pick)?;
                 (actor, command.own_id(&command.digest(&opening_id()))?, command)
@@ -119,7 +119,6 @@ impl Life {
         let id = |kind: u128| Uuid::from_u128(kind << 16 | self.history.len() as u128);
         let command = match state {
             None => Command::Join { ticket },
-            Some(TicketState::Away) => Command::Return { ticket },
             Some(TicketState::Inside) if pick % 5 < 2 => {
                 let showing = ShowingId::new("evening").ok()?;
                 let first = usize::from(pick % 5);
@@ -183,6 +182,9 @@ impl Life {
             _ => {}
         }
         self.timers()?;
+        if let Step::Notice(command) = step {
+            self.notice(command)?;
+        }
         match self.request(step) {
             Some(request) => {
                 let again = matches!(step, Step::Again(_));
@@ -190,6 +192,22 @@ impl Life {
             }
             None => Ok(Told { decided: None, resource: None }),
         }
+    }
+
+    /// What presence notices leads to an event that says it, or to nothing.
+    fn notice(&mut self, command: &Command) -> Result<(), String> {
+        let digest = command.digest(&opening_id());
+        let id = command.timer_id(&opening_id(), self.now);
+        let actor = Actor::Timer(command.name());
+        let request = Request { id, digest, actor, now: self.now, command: command.clone() };
+        match self.opening.decide(&request) {
+            Ok(Decision::Accepted(event)) => self.happened(&request, event)?,
+            Err(Refusal::NotDue | Refusal::UnknownOpening) => return Ok(()),
+            other => return Err(format!("{} led to {other:?}", command.name())),
+        }
+        let again = self.opening.decide(&request);
+        rule!(again == Err(Refusal::NotDue), "the same notice at once led to {again:?}");
+        Ok(())
     }
 
     fn timers(&mut self) -> Result<(), String> {
@@ -230,8 +248,7 @@ impl Life {
         self.ids(&request, &decided)?;
         match &decided {
             Ok(Decision::Accepted(event)) => {
-                let returns = matches!(event, Event::VisitorsReturned(_));
-                rule!(!again || returns, "a second effect: {event:?}");
+                rule!(!again, "a second effect: {event:?}");
                 self.accept(&request, event.clone())?;
             }
             Ok(Decision::Repeated | Decision::Already) => {}
@@ -330,7 +347,6 @@ fn sender(actor: &Actor, command: &Command) -> Actor {
     match command {
         Command::Join { ticket }
         | Command::Leave { ticket }
-        | Command::Return { ticket }
         | Command::Enter { ticket }
         | Command::LeaveWindow { ticket }
         | Command::Hold { ticket, .. }

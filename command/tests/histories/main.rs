@@ -143,6 +143,7 @@ fn random_histories_reach_everything_that_an_opening_can_come_to() {
         "DrawHeld",
         "VisitorsAdmitted",
         "AdmissionsExpired",
+        "VisitorsWentAway",
         "VisitorsReturned",
         "VisitorEntered",
         "VisitsEnded",

@@ -28,12 +28,16 @@ fn asks_for(said: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn only_joining_and_the_public_keys_need_no_credentials() {
+async fn only_joining_the_public_keys_and_heartbeats_that_bring_their_own_need_no_credentials() {
     let instance = Instance::new().await;
     let routes = instance.description.operations();
     let open = routes.iter().filter(|(_, _, said)| asks_for(said).is_empty());
     let open: Vec<_> = open.map(|(path, method, _)| (*path, *method)).collect();
-    let expected = [("/.well-known/jwks.json", "get"), ("/v1/openings/{opening}/tickets/{ticket}", "put")];
+    let expected = [
+        ("/.well-known/jwks.json", "get"),
+        ("/v1/heartbeats", "post"),
+        ("/v1/openings/{opening}/tickets/{ticket}", "put"),
+    ];
     assert_eq!(open, expected);
 }
 

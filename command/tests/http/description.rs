@@ -27,6 +27,7 @@ async fn every_command_of_the_interface_has_its_route() {
     let routes: BTreeSet<(&str, &str)> = routes.iter().map(|(path, method, _)| (*path, *method)).collect();
     let expected = BTreeSet::from([
         ("/.well-known/jwks.json", "get"),
+        ("/v1/heartbeats", "post"),
         ("/v1/openings/{opening}", "put"),
         ("/v1/openings/{opening}", "patch"),
         ("/v1/openings/{opening}/policy", "patch"),

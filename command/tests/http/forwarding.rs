@@ -18,10 +18,10 @@ use crate::instance::{Instance, PARTITIONS, until, writer_config};
 use crate::scenes::{CONCERT, admit, confirm, enter, hold, join, opening, schedule};
 
 /// How long a forwarder waits in these tests.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An instance that answers on the loopback.
-struct Served {
+pub(crate) struct Served {
     instance: Instance,
     _stop: oneshot::Sender<()>,
 }
@@ -46,20 +46,20 @@ async fn serve(log: &SimulatedLog, node: usize) -> Served {
 }
 
 /// Instance `node`, which says that it answers at `address`.
-fn at(log: &SimulatedLog, node: usize, address: &str, timeout: Duration) -> Instance {
+pub(crate) fn at(log: &SimulatedLog, node: usize, address: &str, timeout: Duration) -> Instance {
     Instance::over(Arc::new(log.node(node)), writer_config(address), Some(Forwarder::new(timeout)))
 }
 
 impl Instance {
     /// Waits until this instance knows that another one owns the concert.
-    async fn sees_another_owner(&self) {
+    pub(crate) async fn sees_another_owner(&self) {
         let (writers, concert) = (self.writers(), OpeningId::new("concert").unwrap());
         until(|| matches!(writers.owner(&concert), Owner::Other(_))).await;
     }
 }
 
 /// One that owns everything, and one that owns nothing.
-async fn owner_and_other() -> (Served, Served) {
+pub(crate) async fn owner_and_other() -> (Served, Served) {
     let log = SimulatedLog::new(PARTITIONS);
     let owner = serve(&log, 0).await;
     let other = serve(&log, 1).await;

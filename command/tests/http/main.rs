@@ -17,6 +17,7 @@ mod instance;
 mod openings;
 mod overload;
 mod passes;
+mod presence;
 mod problems;
 mod queue;
 mod scenes;

@@ -81,6 +81,7 @@ impl Room {
             Event::VisitorsAdmitted(event) => self.admitted(event)?,
             Event::AdmissionsExpired(event) => self.missed(event)?,
             Event::VisitorsWentAway(event) => {
+                rule!(!self.closed(), "somebody went away after the close");
                 for ticket in &event.tickets {
                     let was = self.ticket(ticket);
                     rule!(

@@ -59,7 +59,6 @@ fn seat(i: usize) -> SeatId {
 enum Want {
     Join,
     Enter,
-    Return,
     Seats,
     /// To pay for a hold, after having asked for other things so many times.
     Pay(HoldId, u8),
@@ -195,7 +194,6 @@ fn learned(wants: Want, command: &Command, reply: &Reply, random: &mut StdRng) -
             Resource::Ticket { state, .. } | Resource::Entry { state, .. } if state.is_final() => {
                 return None;
             }
-            Resource::Ticket { state: TicketState::Away, .. } => Want::Return,
             Resource::Entry { state: TicketState::Inside, .. } => match wants {
                 Want::Pay(..) => wants,
                 _ => Want::Seats,
@@ -207,15 +205,15 @@ fn learned(wants: Want, command: &Command, reply: &Reply, random: &mut StdRng) -
             Resource::Booking { .. } if random.random_bool(0.2) => Want::Leave,
             _ => Want::Enter,
         },
-        (Command::Return { .. } | Command::Hold { .. }, Reply::Refused { refusal, .. })
-        | (Command::Enter { .. }, Reply::Refused { refusal, .. }) => match refusal.as_ref() {
-            // Who has a hold to pay for pays late.
-            Refusal::Gone { .. } if !matches!(wants, Want::Pay(..)) => return None,
-            Refusal::NotYourTurn { state: TicketState::Away, .. } => Want::Return,
-            Refusal::NotInside { .. } => Want::Enter,
-            Refusal::TooManySeats { .. } => Want::Leave,
-            _ => wants,
-        },
+        (Command::Hold { .. } | Command::Enter { .. }, Reply::Refused { refusal, .. }) => {
+            match refusal.as_ref() {
+                // Who has a hold to pay for pays late.
+                Refusal::Gone { .. } if !matches!(wants, Want::Pay(..)) => return None,
+                Refusal::NotInside { .. } => Want::Enter,
+                Refusal::TooManySeats { .. } => Want::Leave,
+                _ => wants,
+            }
+        }
         _ => wants,
     })
 }
@@ -254,7 +252,6 @@ impl Client {
         let command = match wants {
             Want::Join => Command::Join { ticket },
             Want::Enter => Command::Enter { ticket },
-            Want::Return => Command::Return { ticket },
             Want::Seats => self.hold(HoldId(uuid(random)), ticket, random),
             Want::Pay(hold, 0) => return self.pay(hold, ticket, random),
             Want::Pay(hold, more) => {
@@ -277,7 +274,7 @@ impl Client {
         let hold = self.holds.choose(random).copied().unwrap_or(HoldId(Uuid::nil()));
         let command = match random.random_range(0..12) {
             0 => Command::Join { ticket },
-            1 => Command::Return { ticket },
+            1 => Command::Enter { ticket },
             2 | 3 => self.hold(HoldId(uuid(random)), ticket, random),
             4..7 => return self.pay(hold, ticket, random),
             7 => Command::Release { hold, ticket },

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use usher_command::opening::Request;
+use usher_command::opening::{Command, Request};
 use usher_command::writer::{Output, Partition, Reply, Submitted, WriterConfig, WriterRules};
 use usher_events::log::Report;
 use usher_events::log::simulated::{Faults, SimulatedLog};
@@ -159,7 +159,8 @@ impl World {
                 300..480 => self.deliver(),
                 480..600 => self.follow(),
                 600..830 => self.ask(),
-                830..975 => self.pass_time(2_000),
+                830..840 => self.notice(),
+                840..975 => self.pass_time(2_000),
                 975..980 => self.pass_time(40_000),
                 980..985 => {
                     let owner = self.random.random_range(0..NODES);
@@ -301,6 +302,21 @@ impl World {
         self.carry_out(at);
     }
 
+    /// Presence notices that somebody fell silent, or is back: rightly or not,
+    /// and also where nobody owns the partition.
+    fn notice(&mut self) {
+        let Some(at) = self.awake() else { return };
+        let partition = &mut self.nodes[at].partition;
+        let known = partition.state().openings.get(&opening());
+        let tickets = known.map_or(0, |chained| chained.opening.queue().len());
+        let some = if self.random.random_bool(0.2) { 0.2 } else { 0.8 };
+        let indexes =
+            (0..u32::try_from(tickets).unwrap()).filter(|_| self.random.random_bool(some)).collect();
+        let command = if some < 0.5 { Command::GoAway { indexes } } else { Command::Return { indexes } };
+        partition.noticed(&opening(), command, self.now);
+        self.carry_out(at);
+    }
+
     fn pause(&mut self) {
         let at = self.random.random_range(0..NODES);
         self.nodes[at].paused_until = Timestamp(self.now.0 + self.random.random_range(1_000..30_000));
@@ -337,7 +353,8 @@ impl World {
                     let command = order.job.run(order.seed);
                     self.nodes[at].partition.hashed(order.tenure, &order.opening, command, self.now);
                 }
-                Output::Follow(_) | Output::Unfollow | Output::Owner(_) | Output::Beacons(_) => {}
+                Output::Follow(_) | Output::Unfollow | Output::Owner(_) => {}
+                Output::Beacons(_) | Output::Changed(..) => {}
             }
         }
     }

@@ -277,7 +277,7 @@ impl Bench {
                 Output::Reply(token, reply) => self.replies.push((token, reply)),
                 Output::Owner(owner) => self.nodes[node].owner = owner,
                 Output::Hash(_) => panic!("few tickets are hashed at once"),
-                Output::Follow(_) | Output::Unfollow | Output::Beacons(_) => {}
+                Output::Follow(_) | Output::Unfollow | Output::Beacons(_) | Output::Changed(..) => {}
             }
         }
     }

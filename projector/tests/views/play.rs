@@ -113,7 +113,7 @@ impl World {
             8 => (anyone, Command::Leave { ticket: anyone }),
             9 => {
                 let ticket = someone(self, TicketState::Away);
-                (ticket, Command::Return { ticket })
+                return self.notice(at, ticket, |indexes| Command::Return { indexes });
             }
             10..=13 => {
                 let ticket = someone(self, TicketState::Admitted);
@@ -132,7 +132,7 @@ impl World {
             }
             20..=23 => return self.go_on_with_a_hold(what, who, which),
             24 => return self.cancel(who),
-            25 => return self.fall_silent(at, anyone),
+            25 => return self.notice(at, anyone, |indexes| Command::GoAway { indexes }),
             26 => return self.move_place(at, anyone),
             27 => {
                 self.now = self.now.plus_s(u32::from(which));
@@ -215,12 +215,12 @@ impl World {
         self.command(at, Actor::Operator("op".into()), command);
     }
 
-    /// Presence is no command: its facts are written directly.
-    fn fall_silent(&mut self, at: usize, ticket: Ticket) {
-        let state = self.openings[at].1.queue().ticket(&ticket).map(|(state, _)| state);
-        if matches!(state, Some(TicketState::Lobby | TicketState::Waiting)) {
-            self.happened(at, VisitorsWentAway { at: self.now, tickets: vec![ticket] }.into());
+    /// Presence notices something of a visitor, if they ever joined.
+    fn notice(&mut self, at: usize, ticket: Ticket, command: impl Fn(Vec<u32>) -> Command) {
+        if let Some(index) = self.openings[at].1.queue().index_of(&ticket) {
+            self.command(at, Actor::Timer("presence"), command(vec![index]));
         }
+        self.timers();
     }
 
     fn move_place(&mut self, at: usize, from: Ticket) {

@@ -173,7 +173,7 @@ fn the_admission_missed_after_those_that_the_policy_forgives_spends_the_ticket()
     let again = AdmissionsExpired { at: at(241), away: vec![ANN], spent: vec![] };
     missed_once(at(121)).and(lenient.into()).at(at(241)).when(expire()).then(again);
     let spent = missed_once(at(121)).and(spent.into());
-    spent.when(Command::Return { ticket: ANN }).then_refused(Refusal::Gone { state: TicketState::Spent });
+    spent.when(Command::Return { indexes: vec![0] }).then_refused(Refusal::NotDue);
 }
 
 #[test]

@@ -91,52 +91,17 @@ fn leaving_twice_is_leaving_once() {
 }
 
 #[test]
-fn an_unknown_ticket_can_neither_leave_nor_enter_nor_return_nor_hold() {
+fn an_unknown_ticket_can_neither_leave_nor_enter_nor_hold() {
     let line = given(four_in_line());
     let ticket = visitor(99);
     for command in [
         Command::Leave { ticket },
-        Command::Return { ticket },
         Command::Enter { ticket },
         Command::LeaveWindow { ticket },
         hold(1, ticket, &["A1"]),
     ] {
         line.when(command).then_refused(Refusal::UnknownTicket);
     }
-}
-
-#[test]
-fn who_was_away_returns_to_the_old_place() {
-    let away = given(four_in_line()).and(went_away(at(5), &[ANN]));
-    assert_eq!(away.ticket(ANN), (TicketState::Away, Some(1)));
-    away.when(Command::Return { ticket: ANN }).then(returned(at(5), &[ANN]));
-    let back = away.and(returned(at(6), &[ANN]));
-    assert_eq!(back.ticket(ANN), (TicketState::Waiting, Some(1)));
-    assert_eq!(back.opening.queue().present(), 4);
-}
-
-#[test]
-fn who_was_away_in_the_lobby_returns_to_the_lobby() {
-    let away = given([scheduled(), in_lobby(ANN), went_away(at(-50), &[ANN])]);
-    let back = away.and(returned(at(-40), &[ANN]));
-    assert_eq!(back.ticket(ANN), (TicketState::Lobby, None));
-}
-
-#[test]
-fn a_sign_of_life_of_who_is_there_changes_nothing() {
-    let line = given(four_in_line());
-    line.when(Command::Return { ticket: ANN }).then_repeated();
-    let presence = Resource::Presence { ticket: ANN, state: TicketState::Waiting, next_in_s: 40 };
-    assert_eq!(line.resource(&Command::Return { ticket: ANN }), presence);
-}
-
-#[test]
-fn nobody_returns_from_the_end() {
-    let gone = given(four_in_line()).and(left(at(1), ANN));
-    gone.when(Command::Return { ticket: ANN }).then_refused(Refusal::Gone { state: TicketState::Left });
-    let over = given(four_in_line()).and(went_away(at(1), &[ANN])).and(closed(at(2)));
-    let refusal = Refusal::WrongState { state: OpeningState::Closed };
-    over.when(Command::Return { ticket: ANN }).then_refused(refusal);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod facts;
 mod holds;
 mod ids;
 mod joining;
+mod presence;
 mod rate;
 mod schedule;
 mod settlement;
@@ -208,7 +209,6 @@ fn usual_actor(command: &Command) -> Actor {
     match command {
         Command::Join { ticket }
         | Command::Leave { ticket }
-        | Command::Return { ticket }
         | Command::Enter { ticket }
         | Command::LeaveWindow { ticket }
         | Command::Hold { ticket, .. }

@@ -86,11 +86,12 @@ impl Replay<'_> {
     /// what was due.
     fn timely(&self, event: &Event, stored: &StoredRecord) -> Result<(), String> {
         let actor = &stored.record.headers.actor;
-        if matches!(event, Event::RefusalsCounted(_) | Event::VisitorsWentAway(_)) {
+        if matches!(event, Event::RefusalsCounted(_)) {
             return Ok(());
         }
         let due = self.opening().due(event.at());
-        if !actor.starts_with("timer:") {
+        let noticed = matches!(event, Event::VisitorsWentAway(_) | Event::VisitorsReturned(_));
+        if noticed || !actor.starts_with("timer:") {
             rule!(due.is_none(), "{} was decided before {due:?}, which was due", event.kind());
             return Ok(());
         }

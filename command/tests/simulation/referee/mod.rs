@@ -103,10 +103,8 @@ fn once(valid: &[Valid<'_>]) -> Result<(), String> {
     let mut seen = HashSet::new();
     for record in valid {
         let headers = &record.stored.record.headers;
-        let repeatable =
-            headers.actor.starts_with("timer:") || matches!(record.event, Event::VisitorsReturned(_));
         rule!(
-            repeatable || seen.insert(headers.command_id),
+            headers.actor.starts_with("timer:") || seen.insert(headers.command_id),
             "offset {}: command {} has a second effect: {}",
             record.stored.offset,
             headers.command_id,
