@@ -8,6 +8,7 @@ use usher_events::time::Timestamp;
 
 use crate::config::Config;
 use crate::sample::sample_opening;
+use crate::verify_draw::VerifyDraw;
 use crate::{logging, roles, shutdown};
 
 /// Takes a crowd from "tickets open at 20:00" to "you have seats G7 and G8":
@@ -43,6 +44,8 @@ enum Role {
         /// What the key is for.
         kind: KeyKind,
     },
+    /// Checks a draw from what was published of it, and from nothing else.
+    VerifyDraw(VerifyDraw),
     /// Prints the commented default settings.
     Settings,
     /// Prints a sample opening that opens in half a minute, to be scheduled.
@@ -107,6 +110,7 @@ impl Cli {
             Role::Settings => return say(include_str!("../usher.default.toml")),
             Role::Key { kind } => return roles::key::mint(*kind),
             Role::Sample => return say(&format!("{}\n", sample_opening(Timestamp::now()))),
+            Role::VerifyDraw(verify) => return verify.run(),
             _ => {}
         }
         let config = match Config::load(self.config.as_deref()) {
@@ -142,7 +146,7 @@ async fn run_role(role: Role, config: Config) -> Result<(), roles::RoleError> {
         Role::Projector(Projector { act: Some(act) }) => roles::projector::act(config, act).await,
         Role::Query => roles::query::run(config, stop).await,
         Role::Migrate => roles::migrate::run(config).await,
-        Role::Key { .. } | Role::Settings | Role::Sample => Ok(()),
+        Role::Key { .. } | Role::VerifyDraw(_) | Role::Settings | Role::Sample => Ok(()),
     }
 }
 

@@ -138,6 +138,7 @@ pub(crate) struct Auth {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Draw {
     pub(crate) keys: Vec<DrawKey>,
+    pub(crate) beacon_url: String,
 }
 
 #[derive(Debug, Deserialize, Validate)]

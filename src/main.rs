@@ -3,13 +3,16 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod beacons;
 mod cli;
 mod config;
+mod fetch;
 mod logging;
 mod pages;
 mod roles;
 mod sample;
 mod shutdown;
+mod verify_draw;
 
 use std::process::ExitCode;
 

@@ -38,6 +38,7 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> Result<(), R
     let writer_config = parts::writer_config(&config, address, Arc::clone(&draw_keys));
     let writers = Arc::new(WriterThreads::start(writer_config, Arc::clone(&log))?);
     let state = CommandState { writers: writers.writers(), keys, draw_keys, passes };
+    parts::look_after_beacons(&config, state.clone(), stop.clone())?;
     let forwarder = Forwarder::new(Duration::from_millis(config.writer.patience_ms + 2_000));
     let (routes, openapi) = usher_command::http::router(state, Some(forwarder));
 

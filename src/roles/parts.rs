@@ -11,12 +11,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use usher_command::draw_keys::DrawKeys;
+use usher_command::http::CommandState;
 use usher_command::writer::WriterConfig;
 use usher_http::auth::{KeyConfig, KeyKind, Keys};
 use usher_http::pass::{self, PassKeyError, PassKeys};
 use usher_http::server::{self, Limits, Operations, Readiness};
 use utoipa::openapi::OpenApi;
 
+use crate::beacons::Beacons;
 use crate::config::Config;
 use crate::roles::RoleError;
 
@@ -122,6 +124,18 @@ pub(crate) fn writer_config(config: &Config, address: String, draw_keys: Arc<Dra
         patience: Duration::from_millis(config.writer.patience_ms),
         ..WriterConfig::new(config.log.partitions, address, draw_keys)
     }
+}
+
+/// Looks after draws that wait for a beacon's round, until told to stop.
+pub(crate) fn look_after_beacons(
+    config: &Config,
+    state: CommandState,
+    stop: CancellationToken,
+) -> Result<(), RoleError> {
+    let beacons = Beacons::new(state, &config.draw.beacon_url)
+        .map_err(|error| RoleError::Setting(format!("draw.beacon_url: {error}")))?;
+    tokio::spawn(beacons.run(stop));
+    Ok(())
 }
 
 /// Everything around the role's own routes.

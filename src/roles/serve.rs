@@ -66,6 +66,7 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     let projections = Projections::start(&log, partitions, stores, &letters, &announcer);
 
     let state = CommandState { writers: writers.writers(), keys: keys.clone(), draw_keys, passes };
+    parts::look_after_beacons(&config, state.clone(), stop.clone())?;
     let (commands, mut openapi) = usher_command::http::router(state.clone(), None);
     let query_config = QueryConfig {
         partitions,
