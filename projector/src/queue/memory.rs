@@ -9,6 +9,7 @@ use usher_events::event::{BeaconValue, Event, TicketState};
 use usher_events::ids::{Hash, OpeningId, Ticket};
 use usher_events::log::Partition;
 use usher_events::ranks::Ranks;
+use usher_events::record::Offset;
 
 use super::{
     OpeningState, OpeningStatus, QueueReader, QueueStep, StatusPatch, TicketStep, TicketView, resting,
@@ -16,11 +17,15 @@ use super::{
 use crate::stops::Stops;
 use crate::store::{Act, AsOf, Batch, Deadline, Located, Place, Skip, Stop, Store, StoreError, ViewError};
 
+/// Tickets of a draw that are numbered before readers have their turn again.
+const NUMBER_CHUNK: usize = 8_192;
+
 /// One ticket.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
+    /// Of who was drawn, still `Lobby` until it changes.
     state: TicketState,
-    /// 0: none.
+    /// 0: none. A drawn number stands here before anybody may see it.
     number: u32,
     deadline: Deadline,
 }
@@ -86,8 +91,18 @@ impl MemoryQueues {
     }
 }
 
+/// What a large event leads to, computed where nobody waits for it.
+enum Prepared {
+    /// Of a small event.
+    Nothing,
+    /// The lobby in ascending order.
+    Cohort(Vec<Ticket>),
+    /// The drawn order, and the numbers of those who wait.
+    Drawn { order: Vec<Ticket>, waiting: Vec<u32> },
+}
+
 impl Lane {
-    fn apply(&mut self, located: &Located, order: Option<Vec<Ticket>>) -> Result<(), StoreError> {
+    fn apply(&mut self, located: &Located, prepared: Prepared) -> Result<(), StoreError> {
         let poison = |reason: String| StoreError::Poison { offset: located.offset, reason };
         if let Some(step) = QueueStep::of(located) {
             let queue = self.queues.get_mut(&located.opening);
@@ -97,7 +112,7 @@ impl Lane {
                     self.queues.insert(located.opening.clone(), queue);
                 }
                 (None, _) => return Err(poison("the opening was never scheduled".to_owned())),
-                (Some(queue), step) => queue.apply(step, order).map_err(poison)?,
+                (Some(queue), step) => queue.apply(step, prepared).map_err(poison)?,
             }
         }
         self.place = located.after();
@@ -106,9 +121,8 @@ impl Lane {
 }
 
 impl Queue {
-    /// Applies a step, or says why it cannot be and changes nothing. `order`
-    /// is the drawn order when it was computed already.
-    fn apply(&mut self, step: QueueStep, order: Option<Vec<Ticket>>) -> Result<(), String> {
+    /// Applies a step, or says why it cannot be and changes nothing.
+    fn apply(&mut self, step: QueueStep, prepared: Prepared) -> Result<(), String> {
         match step {
             QueueStep::Small { tickets, status } => {
                 let unknown = |step: &&TicketStep| !step.joins && !self.tickets.contains_key(&step.ticket);
@@ -121,49 +135,88 @@ impl Queue {
                 tickets.into_iter().for_each(|ticket| self.set(ticket));
             }
             QueueStep::LobbyClosed { cohort_root, count } => {
-                let unnumbered = |entry: &Entry| entry.number == 0 && !entry.state.is_final();
-                let lobby = self.tickets.iter().filter(|(_, entry)| unnumbered(entry));
-                let mut cohort: Vec<Ticket> = lobby.map(|(ticket, _)| *ticket).collect();
+                let Prepared::Cohort(cohort) = prepared else { return Err("no cohort".to_owned()) };
                 if cohort.len() != count as usize {
                     return Err(format!("the cohort has {} tickets, not {count}", cohort.len()));
                 }
-                cohort.sort_unstable();
                 self.cohort = cohort.into();
                 self.status.state = OpeningState::Drawing;
                 self.status.draw.cohort_root = Some(cohort_root);
                 self.status.draw.count = Some(count);
             }
             QueueStep::DrawHeld { seed, beacon, order_root } => {
-                let drawn = self.draw(&seed, beacon.as_ref()).ok_or("a draw before the lobby closed")?;
-                self.order = order.unwrap_or_else(|| drawn.order()).into();
-                self.number_all();
+                let Prepared::Drawn { order, waiting } = prepared else {
+                    return Err("a draw before the lobby closed".to_owned());
+                };
                 let draw = &mut self.status.draw;
                 (draw.seed, draw.beacon_value, draw.order_root) = (Some(seed), beacon, Some(order_root));
+                self.order = order.into();
+                self.show_numbers(waiting);
             }
         }
         Ok(())
+    }
+
+    /// The lobby in ascending order.
+    fn lobby(&self) -> Vec<Ticket> {
+        let unnumbered = |entry: &Entry| entry.number == 0 && !entry.state.is_final();
+        let lobby = self.tickets.iter().filter(|(_, entry)| unnumbered(entry));
+        let mut cohort: Vec<Ticket> = lobby.map(|(ticket, _)| *ticket).collect();
+        cohort.sort_unstable();
+        cohort
     }
 
     /// What the drawn order is computed from, once the lobby is closed.
     fn draw(&self, seed: &Hash, beacon: Option<&BeaconValue>) -> Option<Draw> {
         let root = self.status.draw.cohort_root?;
         let randomness = beacon.map(|value| value.randomness);
-        Some(Draw { seed: *seed, root, randomness, cohort: self.cohort.clone() })
+        Some(Draw { seed: *seed, root, randomness, cohort: Arc::clone(&self.cohort) })
     }
 
-    /// Gives the drawn numbers, following places that were taken over.
-    fn number_all(&mut self) {
-        let order = Arc::clone(&self.order);
-        for (number, drawn) in (1..).zip(&*order) {
-            self.give(drawn, number);
-            let mut owner = *drawn;
+    /// Notes drawn numbers, which nobody sees before the draw; gives back
+    /// those of who waits.
+    fn note_numbers(&mut self, first: u32, drawn: &[Ticket]) -> Vec<u32> {
+        let mut waiting = Vec::with_capacity(drawn.len());
+        for (number, ticket) in (first..).zip(drawn) {
+            if let Some(entry) = self.tickets.get_mut(ticket) {
+                entry.number = number;
+                waiting.extend((entry.state == TicketState::Lobby).then_some(number));
+            }
+        }
+        waiting
+    }
+
+    /// The draw is held: the numbers are there for everybody, and so for who
+    /// took a place over since.
+    fn show_numbers(&mut self, waiting: Vec<u32>) {
+        let counts = &mut self.status.counts;
+        counts.remove(&TicketState::Lobby);
+        if !waiting.is_empty() {
+            *counts.entry(TicketState::Waiting).or_default() +=
+                u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+        }
+        self.present.extend(waiting);
+        let taken_over: Vec<Ticket> = self.moved_to.keys().copied().collect();
+        for from in taken_over {
+            let number = self.tickets.get(&from).map_or(0, |entry| entry.number);
+            let mut owner = from;
             while let Some(next) = self.moved_to.get(&owner) {
                 owner = *next;
             }
-            if owner != *drawn {
+            if number > 0 {
                 self.give(&owner, number);
             }
         }
+    }
+
+    /// An entry as everybody may see it: drawn numbers only after the draw.
+    fn shown(&self, entry: Entry) -> Entry {
+        let draw = &self.status.draw;
+        if draw.seed.is_some() {
+            return Entry { state: resting(entry.state, entry.number), ..entry };
+        }
+        let is_drawn = entry.number <= draw.count.unwrap_or(0);
+        Entry { number: if is_drawn { 0 } else { entry.number }, ..entry }
     }
 
     fn give(&mut self, ticket: &Ticket, number: u32) {
@@ -181,7 +234,7 @@ impl Queue {
     }
 
     fn set(&mut self, step: TicketStep) {
-        let old = self.tickets.get(&step.ticket).copied();
+        let old = self.tickets.get(&step.ticket).map(|old| self.shown(*old));
         let number = step.number.or(old.map(|old| old.number)).unwrap_or(0);
         let state = resting(step.state, number);
         if let Some(old) = old {
@@ -233,7 +286,7 @@ impl Queue {
     }
 
     fn view(&self, ticket: &Ticket) -> Option<TicketView> {
-        let entry = self.tickets.get(ticket)?;
+        let entry = self.shown(*self.tickets.get(ticket)?);
         let number = (entry.number > 0).then_some(entry.number);
         let drawn = self.status.draw.seed.is_some();
         let in_line = drawn && matches!(entry.state, TicketState::Waiting | TicketState::Away);
@@ -264,49 +317,88 @@ impl Draw {
 }
 
 impl MemoryQueues {
-    /// The order that `located` draws, computed where nobody waits for it:
-    /// hashing a million tickets takes a second.
-    async fn order(
-        &self,
-        partition: Partition,
-        located: &Located,
-    ) -> Result<Option<Vec<Ticket>>, StoreError> {
-        let Event::DrawHeld(event) = &located.event else { return Ok(None) };
-        let draw = self.write(partition, |lane| {
-            let queue = lane.queues.get(&located.opening);
-            Ok(queue.and_then(|queue| queue.draw(&event.seed, event.beacon.as_ref())))
-        })?;
-        let Some(draw) = draw else { return Ok(None) };
-        let order = tokio::task::spawn_blocking(move || draw.order()).await;
-        order.map(Some).map_err(|error| StoreError::Unavailable(error.to_string()))
+    /// What a large event leads to, computed while readers go on: a million
+    /// tickets take a second. Nobody else writes here meanwhile.
+    async fn prepare(&self, partition: Partition, located: &Located) -> Result<Prepared, StoreError> {
+        let (views, opening) = (self.clone(), located.opening.clone());
+        let lobby_closes = matches!(located.event, Event::LobbyClosed(_));
+        let held = match &located.event {
+            Event::DrawHeld(held) => Some((held.seed, held.beacon.clone())),
+            _ => None,
+        };
+        if !lobby_closes && held.is_none() {
+            return Ok(Prepared::Nothing);
+        }
+        let prepared = tokio::task::spawn_blocking(move || match held {
+            None => views.read_queue(partition, &opening, Queue::lobby).map(Prepared::Cohort),
+            Some((seed, beacon)) => {
+                let draw =
+                    views.read_queue(partition, &opening, |queue| queue.draw(&seed, beacon.as_ref()))??;
+                let order = draw.order();
+                let waiting = views.note_numbers(partition, &opening, &order)?;
+                Some(Prepared::Drawn { order, waiting })
+            }
+        });
+        let prepared = prepared.await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(prepared.unwrap_or(Prepared::Nothing))
     }
 
-    /// Applies the events from `from` on, up to the next draw; where to go on.
-    fn apply_some(
+    fn read_queue<T>(
         &self,
-        batch: &Batch,
-        from: usize,
-        order: Option<Vec<Ticket>>,
-    ) -> Result<usize, StoreError> {
+        partition: Partition,
+        opening: &OpeningId,
+        read: impl FnOnce(&Queue) -> T,
+    ) -> Option<T> {
+        self.read(partition, |lane| lane.queues.get(opening).map(read)).ok().flatten()
+    }
+
+    /// Refuses a batch that does not go on where the view stands.
+    fn expect(&self, partition: Partition, position: Offset) -> Result<(), StoreError> {
+        self.write(partition, |lane| match lane.place.position == position {
+            true => Ok(()),
+            false => Err(StoreError::Refused),
+        })
+    }
+
+    /// Notes the drawn numbers, a few at a time.
+    fn note_numbers(&self, partition: Partition, opening: &OpeningId, order: &[Ticket]) -> Option<Vec<u32>> {
+        let mut waiting = Vec::with_capacity(order.len());
+        for (first, chunk) in (1u32..).step_by(NUMBER_CHUNK).zip(order.chunks(NUMBER_CHUNK)) {
+            let noted = self.write(partition, |lane| {
+                let queue = lane.queues.get_mut(opening);
+                Ok(queue.map(|queue| queue.note_numbers(first, chunk)))
+            });
+            waiting.extend(noted.ok().flatten()?);
+        }
+        Some(waiting)
+    }
+
+    /// Applies the events from `from` on, up to the next large one; where to
+    /// go on.
+    fn apply_some(&self, batch: &Batch, from: usize, prepared: Prepared) -> Result<usize, StoreError> {
         self.write(batch.partition, |lane| {
-            let follows =
-                batch.events.get(from).filter(|_| from > 0).map_or(batch.follows, |next| next.before);
-            if lane.place.position != follows.position {
+            if lane.place.position != position_at(batch, from) {
                 return Err(StoreError::Refused);
             }
-            let mut order = order;
+            let mut prepared = prepared;
             for (at, located) in batch.events.iter().enumerate().skip(from) {
-                if at > from && matches!(located.event, Event::DrawHeld(_)) {
+                if at > from && matches!(located.event, Event::LobbyClosed(_) | Event::DrawHeld(_)) {
                     lane.place = located.before;
                     return Ok(at);
                 }
                 lane.place = located.before;
-                lane.apply(located, order.take())?;
+                lane.apply(located, std::mem::replace(&mut prepared, Prepared::Nothing))?;
             }
             lane.place = batch.to;
             Ok(batch.events.len())
         })
     }
+}
+
+/// Where the view stands before the event at `at` of the batch.
+fn position_at(batch: &Batch, at: usize) -> Offset {
+    let next = batch.events.get(at).filter(|_| at > 0);
+    next.map_or(batch.follows, |next| next.before).position
 }
 
 #[async_trait]
@@ -322,11 +414,12 @@ impl Store for MemoryQueues {
     async fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
         let mut at = 0;
         loop {
-            let order = match batch.events.get(at) {
-                Some(located) => self.order(batch.partition, located).await?,
-                None => None,
+            self.expect(batch.partition, position_at(batch, at))?;
+            let prepared = match batch.events.get(at) {
+                Some(located) => self.prepare(batch.partition, located).await?,
+                None => Prepared::Nothing,
             };
-            at = self.apply_some(batch, at, order)?;
+            at = self.apply_some(batch, at, prepared)?;
             if at >= batch.events.len() {
                 return Ok(());
             }

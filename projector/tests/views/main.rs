@@ -13,6 +13,7 @@ mod lost;
 mod play;
 mod poison;
 mod queue_events;
+mod recomputed;
 mod same_answers;
 mod seat_events;
 mod servers;
