@@ -119,7 +119,7 @@ impl Opening {
     }
 
     /// How many tickets a draw that is held now would hash.
-    pub fn to_be_drawn(&self) -> usize {
+    pub(crate) fn to_be_drawn(&self) -> usize {
         self.queue.cohort_len() as usize
     }
 
@@ -129,7 +129,7 @@ impl Opening {
     }
 
     /// The hashes that the draw needs, once the lobby is closed.
-    pub(super) fn draw_job(&self, beacon: Option<BeaconValue>) -> Option<HashJob> {
+    pub(crate) fn draw_job(&self, beacon: Option<BeaconValue>) -> Option<HashJob> {
         let (scheduled_by, cohort_root) = (self.scheduled_by?, self.draw.cohort_root?);
         let needed = SeedNeeded { draw_key_id: self.draw.key_id.clone(), scheduled_by };
         let (places, cohort) = self.queue.cohort();

@@ -2,21 +2,38 @@
 //! thread, while the partition goes on.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tracing::error;
-use usher_events::event::Beacon;
+use usher_events::event::{Beacon, Event};
 use usher_events::ids::{Hash, OpeningId};
+use usher_events::record::{Offset, StoredRecord};
 use usher_events::time::Timestamp;
 
 use super::partition::{Output, Partition};
 use super::replies::Submitted;
 use crate::opening::{Command, HashJob};
 
+/// What hashes are for; nothing else may use the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashesFor {
+    /// A decision in this tenure.
+    Decision {
+        /// Which.
+        tenure: u64,
+    },
+    /// A follower's fold of the draw that stands here.
+    Fold {
+        /// Where.
+        offset: Offset,
+    },
+}
+
 /// Hashes to be made in another thread.
 #[derive(Debug)]
 pub struct HashOrder {
-    /// The tenure that asked for it; no other may use the result.
-    pub tenure: u64,
+    /// Who asks for it.
+    pub purpose: HashesFor,
     /// The opening that waits for it.
     pub opening: OpeningId,
     /// What to hash.
@@ -44,6 +61,11 @@ pub(super) enum Hashes {
     Impossible,
 }
 
+/// Whether a record's value is a draw, without reading all of it.
+fn is_draw(value: &[u8]) -> bool {
+    value.starts_with(br#"{"type":"DrawHeld""#)
+}
+
 impl<T> Partition<T> {
     /// Has the hashes made, here or in another thread.
     pub(super) fn hash(&mut self, opening: &OpeningId, job: HashJob) -> Hashes {
@@ -61,8 +83,8 @@ impl<T> Partition<T> {
         }
         let closes_lobby = job.needs_seed().is_none();
         self.hashing.insert(opening.clone(), Hashing { closes_lobby, waiting: VecDeque::new() });
-        let (tenure, opening) = (self.tenure(), opening.clone());
-        self.outputs.push(Output::Hash(Box::new(HashOrder { tenure, opening, job, seed })));
+        let (purpose, opening) = (HashesFor::Decision { tenure: self.tenure() }, opening.clone());
+        self.outputs.push(Output::Hash(Box::new(HashOrder { purpose, opening, job, seed })));
         Hashes::Ordered
     }
 
@@ -104,12 +126,30 @@ impl<T> Partition<T> {
         }
     }
 
-    /// Hashes are made: `made` is the command that they lead to, a timer's or
-    /// a caller's that waits.
-    pub fn hashed(&mut self, tenure: u64, opening: &OpeningId, made: Command, now: Timestamp) {
-        if tenure != self.tenure() {
-            return;
+    /// Hashes are made: `made` is the command that they lead to.
+    pub fn hashed(
+        &mut self,
+        purpose: HashesFor,
+        opening: &OpeningId,
+        made: Command,
+        now: Timestamp,
+        random: u64,
+    ) {
+        match purpose {
+            HashesFor::Decision { tenure } if tenure == self.tenure() => {
+                self.decide_hashed(opening, made, now)
+            }
+            HashesFor::Fold { offset } if self.held_up() == Some(offset) => {
+                let numbering = made.drawn().map(|drawn| Arc::clone(&drawn.numbering));
+                self.fold_first(numbering, now, random);
+                self.fold_on(now, random);
+            }
+            _ => {}
         }
+    }
+
+    /// `made` is a timer's command, or one of a caller who waits.
+    fn decide_hashed(&mut self, opening: &OpeningId, made: Command, now: Timestamp) {
         let Some(hashing) = self.hashing.remove(opening) else { return };
         for mut submitted in hashing.waiting.into_iter().rev() {
             submitted.request.command.take_hashes(&made);
@@ -130,6 +170,44 @@ impl<T> Partition<T> {
     /// The commands that waited for hashes, which are not made any more.
     pub(super) fn abandon_hashing(&mut self) -> impl Iterator<Item = Submitted<T>> + use<T> {
         std::mem::take(&mut self.hashing).into_values().flat_map(|hashing| hashing.waiting)
+    }
+
+    // --- following -----------------------------------------------------------
+
+    /// Where a follower waits for the hashes of a draw, if it does. Until it
+    /// has them it takes no more records than there were.
+    pub fn held_up(&self) -> Option<Offset> {
+        self.unfolded.front().filter(|_| self.draw_is_hashed).map(|stored| stored.offset)
+    }
+
+    /// Folds what was read, up to a large draw whose hashes are not made.
+    pub(super) fn fold_on(&mut self, now: Timestamp, random: u64) {
+        while let Some(stored) = self.unfolded.front().filter(|_| self.held_up().is_none()) {
+            match self.large_draw(stored) {
+                Some(order) => {
+                    self.draw_is_hashed = true;
+                    self.outputs.push(Output::Hash(Box::new(order)));
+                }
+                None => self.fold_first(None, now, random),
+            }
+        }
+        if self.unfolded.is_empty() {
+            self.caught_up_with_reading(now, random);
+        }
+    }
+
+    /// The hashes that the fold of this record would make itself, if those
+    /// are many.
+    fn large_draw(&self, stored: &StoredRecord) -> Option<HashOrder> {
+        let opening = stored.record.key.as_ref()?;
+        let chained = self.confirmed.openings.get(opening)?;
+        if chained.opening.to_be_drawn() <= self.config.hash_inline || !is_draw(&stored.record.value) {
+            return None;
+        }
+        let Ok(Event::DrawHeld(held)) = stored.record.event() else { return None };
+        let job = chained.opening.draw_job(held.beacon)?;
+        let purpose = HashesFor::Fold { offset: stored.offset };
+        Some(HashOrder { purpose, opening: opening.clone(), job, seed: Some(held.seed) })
     }
 
     // --- beacons ------------------------------------------------------------

@@ -21,7 +21,7 @@ mod state;
 mod threads;
 
 pub use config::{WriterConfig, WriterRules};
-pub use hashing::HashOrder;
+pub use hashing::{HashOrder, HashesFor};
 pub use mailbox::{Overloaded, Owner, Reply, Writers};
 pub use partition::{Output, Partition};
 pub use replies::Submitted;

@@ -22,7 +22,7 @@ use super::mailbox::{Owner, Reply};
 use super::replies::{Replies, Submitted};
 use super::start;
 use super::state::{Chained, PartitionState};
-use crate::opening::{Command, Fact};
+use crate::opening::{Command, Fact, Numbering};
 use crate::presence::{self, Change};
 
 /// What the driver must do.
@@ -71,6 +71,10 @@ pub struct Partition<T> {
     /// Records sent and not confirmed, by rank.
     pub(super) in_flight: VecDeque<InFlight>,
     pub(super) outbox: Vec<Record>,
+    /// Records that were read and not folded yet.
+    pub(super) unfolded: VecDeque<StoredRecord>,
+    /// Whether the first of them is a draw whose hashes are being made.
+    pub(super) draw_is_hashed: bool,
     pub(super) replies: Replies<T>,
     /// Commands that wait for the writer: to claim, to catch up, to have room.
     pub(super) mailbox: VecDeque<Submitted<T>>,
@@ -111,6 +115,8 @@ impl<T> Partition<T> {
             reign: Reign::with_rules(start::reign_rules(rules)),
             in_flight: VecDeque::new(),
             outbox: Vec::new(),
+            unfolded: VecDeque::new(),
+            draw_is_hashed: false,
             replies: Replies::default(),
             mailbox: VecDeque::new(),
             hashing: HashMap::new(),
@@ -184,22 +190,35 @@ impl<T> Partition<T> {
         if self.reign.serving() || self.unfoldable {
             return;
         }
-        for stored in records {
-            let (offset, appended_at) = (stored.offset, stored.appended_at);
-            match self.confirmed.fold(stored) {
-                Ok(Verdict::Void) => {
-                    metrics::counter!("usher_void_records_total", "reader" => "writer").increment(1);
-                    warn!(partition = self.id, offset, "a void record was skipped");
-                }
-                Ok(Verdict::Claim) => self.claim_folded(appended_at, now, random),
-                Ok(Verdict::Valid) => {}
-                Err(fault) => {
-                    error!(partition = self.id, %fault, "this binary cannot follow the partition; upgrade it");
-                    self.unfoldable = true;
-                    self.over(now);
-                    return;
-                }
+        self.unfolded.extend(records);
+        self.fold_on(now, random);
+    }
+
+    /// Folds the first of the records that were read.
+    pub(super) fn fold_first(&mut self, numbering: Option<Arc<Numbering>>, now: Timestamp, random: u64) {
+        self.draw_is_hashed = false;
+        let Some(stored) = self.unfolded.pop_front() else { return };
+        let (offset, appended_at) = (stored.offset, stored.appended_at);
+        match self.confirmed.fold_with(stored, numbering) {
+            Ok(Verdict::Void) => {
+                metrics::counter!("usher_void_records_total", "reader" => "writer").increment(1);
+                warn!(partition = self.id, offset, "a void record was skipped");
             }
+            Ok(Verdict::Claim) => self.claim_folded(appended_at, now, random),
+            Ok(Verdict::Valid) => {}
+            Err(fault) => {
+                error!(partition = self.id, %fault, "this binary cannot follow the partition; upgrade it");
+                self.unfoldable = true;
+                self.unfolded.clear();
+                self.over(now);
+            }
+        }
+    }
+
+    /// All that was read is folded.
+    pub(super) fn caught_up_with_reading(&mut self, now: Timestamp, random: u64) {
+        if self.unfoldable {
+            return;
         }
         // Only now: a batch that goes on behind the own claim shows that
         // somebody else has written since.

@@ -1,6 +1,7 @@
 //! The state of one partition as its valid records make it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use usher_events::event::{Event, WriterClaimed};
 use usher_events::ids::{Hash, OpeningId};
@@ -8,7 +9,7 @@ use usher_events::record::{DecodeError, Offset, StoredRecord};
 use usher_events::tenure::{Cursor, Verdict};
 use usher_events::time::Timestamp;
 
-use crate::opening::{Fact, Opening};
+use crate::opening::{Fact, Numbering, Opening};
 
 /// An opening with its place in its own chain of records.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +78,15 @@ impl PartitionState {
     ///
     /// A record below `position` was folded already and changes nothing.
     pub fn fold(&mut self, stored: StoredRecord) -> Result<Verdict, Unfoldable> {
+        self.fold_with(stored, None)
+    }
+
+    /// The same with what a draw leads to, where it was hashed before.
+    pub(super) fn fold_with(
+        &mut self,
+        stored: StoredRecord,
+        numbering: Option<Arc<Numbering>>,
+    ) -> Result<Verdict, Unfoldable> {
         let StoredRecord { offset, appended_at, record } = stored;
         if offset < self.position {
             return Ok(Verdict::Void);
@@ -96,7 +106,7 @@ impl PartitionState {
             (event, Some(key)) => {
                 let headers = record.headers;
                 let (command_id, digest) = (headers.command_id, headers.digest);
-                let fact = Fact { command_id, digest, event, numbering: None };
+                let fact = Fact { command_id, digest, event, numbering };
                 self.openings.entry(key).or_default().fold(&fact, headers.seq, headers.chain);
             }
             (_, None) => {}

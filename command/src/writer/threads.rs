@@ -1,5 +1,6 @@
 //! The threads that drive partitions: real clock, real log.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use usher_events::time::Timestamp;
 
 use super::config::WriterConfig;
 use super::follow::{Followers, spawn_followers};
-use super::hashing::HashOrder;
+use super::hashing::{HashOrder, HashesFor};
 use super::mailbox::{Owner, ReplyTo, Writers};
 use super::notices::Noticing;
 use super::partition::{Output, Partition};
@@ -52,7 +53,7 @@ pub(super) enum Input {
     },
     Hashed {
         partition: PartitionId,
-        tenure: u64,
+        purpose: HashesFor,
         opening: OpeningId,
         command: Command,
     },
@@ -140,6 +141,8 @@ struct WriterThread {
     index: usize,
     stride: usize,
     partitions: Vec<Partition<ReplyTo>>,
+    /// Of batches that are not folded yet.
+    permits: HashMap<PartitionId, Vec<OwnedSemaphorePermit>>,
     stopping: bool,
 }
 
@@ -169,6 +172,7 @@ impl WriterThread {
             index,
             stride,
             partitions,
+            permits: HashMap::new(),
             stopping: false,
         }
     }
@@ -229,10 +233,9 @@ impl WriterThread {
                     && let Some(partition) = self.partition(id)
                 {
                     partition.followed(records, now, rand::random());
-                    let (position, caught_up) = (partition.state().position, partition.caught_up());
-                    self.followers.folded(id, position, caught_up);
+                    self.permits.entry(id).or_default().push(permit);
+                    self.tell_folded(id);
                 }
-                drop(permit);
             }
             Input::EndSeen(id, end) => {
                 if let Some(partition) = self.partition(id) {
@@ -243,8 +246,7 @@ impl WriterThread {
                 if let Some(partition) = self.partition(id) {
                     partition.catch_up_to(end);
                     partition.tick(now, rand::random());
-                    let (position, caught_up) = (partition.state().position, partition.caught_up());
-                    self.followers.folded(id, position, caught_up);
+                    self.tell_folded(id);
                 }
             }
             Input::Want(id, wanted) => {
@@ -259,12 +261,25 @@ impl WriterThread {
                 }
                 drop(permit);
             }
-            Input::Hashed { partition: id, tenure, opening, command } => {
+            Input::Hashed { partition: id, purpose, opening, command } => {
                 if let Some(partition) = self.partition(id) {
-                    partition.hashed(tenure, &opening, command, now);
+                    partition.hashed(purpose, &opening, command, now, rand::random());
+                    self.tell_folded(id);
                 }
             }
             Input::Stop => self.stopping = true,
+        }
+    }
+
+    /// Notes how far a partition is folded. While it waits for hashes, its
+    /// follower reads no further than there are permits.
+    fn tell_folded(&mut self, id: PartitionId) {
+        let Some(partition) = self.partition(id) else { return };
+        let (position, caught_up) = (partition.state().position, partition.caught_up());
+        let held_up = partition.held_up().is_some();
+        self.followers.folded(id, position, caught_up);
+        if !held_up {
+            self.permits.remove(&id);
         }
     }
 
@@ -302,11 +317,11 @@ impl WriterThread {
     /// Hashes in a thread of its own: a draw is rare and takes seconds.
     fn hash(&self, partition: PartitionId, order: HashOrder) {
         let own = self.own.clone();
-        let HashOrder { tenure, opening, job, seed } = order;
+        let HashOrder { purpose, opening, job, seed } = order;
         let builder = std::thread::Builder::new().name("usher-draw".to_owned());
         let spawned = builder.spawn(move || {
             let command = job.run(seed);
-            drop(own.send(Input::Hashed { partition, tenure, opening, command }));
+            drop(own.send(Input::Hashed { partition, purpose, opening, command }));
         });
         if let Err(fault) = spawned {
             error!(partition, %fault, "no thread for the draw's hashes; the tenure goes on without the draw");

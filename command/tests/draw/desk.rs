@@ -113,16 +113,26 @@ impl Desk {
 
     /// Reads what it has not read, and owns the partition from now on.
     pub(crate) fn claim(&mut self, shelf: &mut Shelf, now: Timestamp) {
-        self.partition.want(true, now, RANDOM ^ now.0.cast_unsigned());
-        self.take();
+        self.want(now);
         self.land(shelf, now);
         self.read(shelf, now);
         assert!(self.partition.serving());
     }
 
-    /// Reads what it has not read.
+    /// Is asked to own the partition.
+    pub(crate) fn want(&mut self, now: Timestamp) {
+        self.partition.want(true, now, RANDOM ^ now.0.cast_unsigned());
+        self.take();
+    }
+
+    /// Reads what it has not folded.
     pub(crate) fn read(&mut self, shelf: &Shelf, now: Timestamp) {
         let from = usize::try_from(self.partition.state().position).unwrap();
+        self.read_on(shelf, from, now);
+    }
+
+    /// Reads from a place in the log on.
+    pub(crate) fn read_on(&mut self, shelf: &Shelf, from: usize, now: Timestamp) {
         let stored = |(at, record): (usize, &Record)| StoredRecord {
             offset: at as u64,
             appended_at: now,
@@ -169,9 +179,9 @@ impl Desk {
 
     /// Makes the hashes that were asked for first.
     pub(crate) fn hash(&mut self, now: Timestamp) {
-        let HashOrder { tenure, opening, job, seed } =
+        let HashOrder { purpose, opening, job, seed } =
             self.orders.pop_front().expect("no hashes are asked for");
-        self.partition.hashed(tenure, &opening, job.run(seed), now);
+        self.partition.hashed(purpose, &opening, job.run(seed), now, RANDOM);
         self.take();
     }
 

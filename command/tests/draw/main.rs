@@ -210,10 +210,55 @@ fn another_writer_that_claims_waits_for_the_same_round_and_draws_the_same_order(
     second.land(&mut shelf, at(11));
     assert!(done(second.reply(brought)));
     numbered_as(&second, &concert, &drawn_with(&second, true));
-    // A follower numbers them alike, from the log alone.
+}
+
+/// A follower numbers alike, from the log alone, and goes on with the rest
+/// once the draw is hashed.
+#[test]
+fn a_follower_hashes_a_large_draw_beside_the_thread_and_loses_no_record() {
+    let (mut owner, mut shelf) = (Desk::new(), Shelf::default());
+    let concert = closed_lobby(&mut owner, &mut shelf, Some(beacon()));
     let mut follower = Desk::new();
-    follower.read(&shelf, at(12));
-    numbered_as(&follower, &concert, &drawn_with(&second, true));
+    follower.read(&shelf, at(0));
+    owner.send(&concert, bring(), at(1));
+    owner.hash(at(1));
+    owner.send(&concert, Command::Join { ticket: ticket(99) }, at(1));
+    owner.land(&mut shelf, at(1));
+    follower.read(&shelf, at(2));
+    let waits_at = follower.partition.state().position;
+    assert_eq!(follower.partition.held_up(), Some(waits_at));
+    assert_eq!(number_of(&follower, &concert, ticket(99)), None, "what comes after the draw waits for it");
+    owner.send(&concert, Command::Join { ticket: ticket(98) }, at(3));
+    owner.land(&mut shelf, at(3));
+    follower.read_on(&shelf, shelf.len() - 1, at(3));
+    follower.hash(at(4));
+    assert_eq!(follower.partition.held_up(), None);
+    assert_eq!(follower.partition.state().position, shelf.len() as u64);
+    numbered_as(&follower, &concert, &drawn_with(&owner, true));
+    assert_eq!(number_of(&follower, &concert, ticket(98)), Some(22));
+    // It may take over from there.
+    follower.claim(&mut shelf, at(5));
+}
+
+/// A follower that is asked to own the partition while a draw is hashed does
+/// not serve before it is folded.
+#[test]
+fn nobody_serves_before_the_draw_is_folded() {
+    let (mut owner, mut shelf) = (Desk::new(), Shelf::default());
+    let concert = closed_lobby(&mut owner, &mut shelf, None);
+    owner.tick(at(OPENS_AT_S + 1));
+    owner.hash(at(OPENS_AT_S + 1));
+    owner.land(&mut shelf, at(OPENS_AT_S + 1));
+    let mut second = Desk::new();
+    second.read(&shelf, at(0));
+    second.want(at(0));
+    second.land(&mut shelf, at(0));
+    let behind = usize::try_from(second.partition.state().position).unwrap();
+    second.read_on(&shelf, shelf.len() - 1, at(0));
+    assert!(!second.partition.serving() && behind < shelf.len());
+    second.hash(at(1));
+    assert!(second.partition.serving());
+    numbered_as(&second, &concert, &drawn_with(&second, false));
 }
 
 /// The tenure ends while the round's order is hashed or on its way: whoever
@@ -236,7 +281,7 @@ fn a_round_that_was_brought_survives_the_end_of_the_tenure() {
         desk.claim(&mut shelf, at(4));
         if let Some(order) = stale {
             let made = order.job.run(order.seed);
-            desk.partition.hashed(order.tenure, &order.opening, made, at(4));
+            desk.partition.hashed(order.purpose, &order.opening, made, at(4), 7);
         }
         assert!(draws(&shelf, &concert).is_empty() && desk.reply(brought).is_none());
         desk.hash(at(5));

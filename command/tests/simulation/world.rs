@@ -350,8 +350,9 @@ impl World {
                 Output::Append(records) => self.log.submit(self.nodes[at].id, 0, records),
                 Output::Reply(token, reply) => self.answered(token, reply),
                 Output::Hash(order) => {
-                    let command = order.job.run(order.seed);
-                    self.nodes[at].partition.hashed(order.tenure, &order.opening, command, self.now);
+                    let made = order.job.run(order.seed);
+                    let (purpose, random) = (order.purpose, self.random.random());
+                    self.nodes[at].partition.hashed(purpose, &order.opening, made, self.now, random);
                 }
                 Output::Follow(_) | Output::Unfollow | Output::Owner(_) => {}
                 Output::Beacons(_) | Output::Changed(..) => {}
