@@ -231,7 +231,7 @@ impl Steady {
                 tokio::spawn(async move {
                     let (at, begun) = (Timestamp::now(), Instant::now());
                     decide(&writers, &opening, None, Command::Join { ticket: ticket(b'o', number) }).await;
-                    drop(sender.send((at, begun.elapsed())));
+                    sender.send((at, begun.elapsed())).ok();
                 });
             }
             drop(sender);
