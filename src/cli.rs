@@ -9,7 +9,7 @@ use usher_events::time::Timestamp;
 use crate::config::Config;
 use crate::sample::sample_opening;
 use crate::verify_draw::VerifyDraw;
-use crate::{logging, roles, shutdown};
+use crate::{logging, rehearse, roles, shutdown};
 
 /// Takes a crowd from "tickets open at 20:00" to "you have seats G7 and G8":
 /// fairly, without selling a seat twice, and so that anyone can check it.
@@ -39,6 +39,12 @@ enum Role {
     Query,
     /// Makes the topics and brings the database's tables up to date.
     Migrate,
+    /// Plays a whole opening with many visitors, and judges it from the log.
+    ///
+    /// Ends with 0 when every rule held, 1 when one was broken, 2 when it
+    /// could not be played, and 3 when the log could not be read. Keys come
+    /// from the settings, e.g. USHER_AUTH__OPERATOR_KEY.
+    Rehearse(Box<rehearse::Options>),
     /// Makes a key: prints it, and what to configure.
     Key {
         /// What the key is for.
@@ -124,6 +130,15 @@ impl Cli {
             Ok(runtime) => runtime,
             Err(error) => return fail(&format!("no runtime: {error}")),
         };
+        let file = self.config;
+        if let Role::Rehearse(options) = self.role {
+            return runtime.block_on(async {
+                match shutdown::on_signal() {
+                    Ok(stop) => rehearse::run(config, file.as_deref(), *options, stop).await,
+                    Err(error) => fail(&format!("signals: {error}")),
+                }
+            });
+        }
         let result = runtime.block_on(run_role(self.role, config));
         // Threads of the Kafka client may outlive a broker that is away.
         runtime.shutdown_timeout(std::time::Duration::from_secs(5));
@@ -146,7 +161,7 @@ async fn run_role(role: Role, config: Config) -> Result<(), roles::RoleError> {
         Role::Projector(Projector { act: Some(act) }) => roles::projector::act(config, act).await,
         Role::Query => roles::query::run(config, stop).await,
         Role::Migrate => roles::migrate::run(config).await,
-        Role::Key { .. } | Role::VerifyDraw(_) | Role::Settings | Role::Sample => Ok(()),
+        Role::Rehearse(_) | Role::Key { .. } | Role::VerifyDraw(_) | Role::Settings | Role::Sample => Ok(()),
     }
 }
 

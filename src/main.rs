@@ -9,6 +9,7 @@ mod config;
 mod fetch;
 mod logging;
 mod pages;
+mod rehearse;
 mod roles;
 mod sample;
 mod shutdown;

@@ -7,7 +7,7 @@ mod parts;
 pub(crate) mod projector;
 pub(crate) mod query;
 pub(crate) mod serve;
-mod servers;
+pub(crate) mod servers;
 
 /// Why a role ended.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,7 @@ mod operator;
 mod outages;
 mod process;
 mod readme;
+mod rehearsal;
 mod roles;
 mod servers;
 mod three_brokers;

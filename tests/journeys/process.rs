@@ -65,9 +65,19 @@ impl Process {
 
     /// `kill -9`, and start again on the same port.
     pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        self.child = spawn(&self.role, &self.environment, self.port, self.log.reopen().unwrap());
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = spawn(&self.role, &self.environment, self.port, self.log.reopen().unwrap());
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Asks it to end, and waits until it has.
@@ -78,12 +88,17 @@ impl Process {
 
     /// Waits until it has ended; its exit code.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
+        self.ended_within(PATIENCE).await
+    }
+
+    /// The same with another patience.
+    pub(crate) async fn ended_within(&mut self, patience: Duration) -> Option<i32> {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
-            assert!(begun.elapsed() < PATIENCE, "does not end: {}", self.log());
+            assert!(begun.elapsed() < patience, "does not end: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -8,7 +8,7 @@ use crate::roles::Roles;
 use crate::servers::Place;
 
 /// The shell lines between the fences of a section of the README.
-fn lines_of(section: &str) -> Vec<String> {
+pub(crate) fn lines_of(section: &str) -> Vec<String> {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))
         .expect("there is a README");
     let begin = readme.find(&format!("\n## {section}\n")).expect("the section is there") + 1;
@@ -19,7 +19,7 @@ fn lines_of(section: &str) -> Vec<String> {
 }
 
 /// Runs shell lines; what they printed.
-fn run(lines: &str, environment: &[(&str, &str)]) -> String {
+pub(crate) fn run(lines: &str, environment: &[(&str, &str)]) -> String {
     let child = Command::new("bash")
         .args(["-euo", "pipefail", "-c", lines])
         .envs(environment.iter().copied())

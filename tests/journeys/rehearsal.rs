@@ -1,0 +1,136 @@
+//! Whole openings, rehearsed: the README's line, and one whose owner is killed
+//! in the middle.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::ALONE;
+use crate::crowd::Doors;
+use crate::process::{OPERATOR_KEY, Process};
+use crate::readme::{lines_of, run};
+use crate::roles::Roles;
+use crate::servers::Place;
+
+const MERCHANT_KEY: &str = "merchant-key-merchant-key-merchant-key";
+const OPENING: &str = "rehearsal-of-a-journey";
+/// How long a small rehearsal may take on a machine that does other things.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+fn report(dir: &tempfile::TempDir) -> Value {
+    let text = std::fs::read_to_string(dir.path().join("rehearsal.json")).expect("the report is written");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Every rule held, and there was something to break.
+fn all_held(report: &Value, visitors: u64) {
+    let verdict = &report["verdict"];
+    assert_eq!(verdict["held"], true, "{verdict:#}");
+    assert_eq!(verdict["rules"].as_array().unwrap().len(), 7);
+    let total = |what: &str| verdict["totals"][what].as_u64().unwrap();
+    assert_eq!(total("joined"), visitors, "{verdict:#}");
+    assert!(total("entered") > visitors / 2 && total("booked") > visitors / 4, "{verdict:#}");
+    assert!(verdict["acknowledged"].as_u64().unwrap() > 2 * visitors, "{verdict:#}");
+    assert_eq!(report["unfinished"], 0, "everybody is through: {:#}", report["ends"]);
+    assert!(report["ends"]["astray"].is_null(), "{:#}", report["ends"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_readmes_rehearsal_brings_its_own_usher_and_every_rule_holds() {
+    let _alone = ALONE.lock().await;
+    let dir = tempfile::tempdir().unwrap();
+    let lines = lines_of("Rehearse the night before").remove(0);
+    let (written, smaller) =
+        ("--visitors 20000", "--visitors 400 --over 4 --rate 6000 --visit 1 --capacity 120");
+    assert!(lines.contains(written) && lines.contains("--html rehearsal.html"), "{lines}");
+    let lines = lines.replace(written, &format!("{smaller} --json rehearsal.json"));
+    let lines = lines.replace("cargo run --release --", env!("CARGO_BIN_EXE_usher"));
+    let lines = format!("cd {}\n{lines}", dir.path().display());
+    let said = tokio::task::block_in_place(|| run(&lines, &[]));
+    assert!(said.contains("Verdict: every rule held"), "{said}");
+    let report = report(&dir);
+    all_held(&report, 400);
+    assert_eq!(report["verdict"]["totals"]["most_in_window"], 120, "the window was full");
+    let page = std::fs::read_to_string(dir.path().join("rehearsal.html")).unwrap();
+    assert!(page.contains("Every rule held") && page.matches("<svg").count() >= 5);
+    for outside in ["<script", "<link", "src=", "href=", "url("] {
+        assert!(!page.contains(outside), "the page needs nothing else: {outside}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rehearsal_whose_owner_is_killed_in_the_middle_loses_nobody() {
+    let _alone = ALONE.lock().await;
+    let mut place = Place::new().await;
+    place.environment.push(("USHER_AUTH__MERCHANT_KEY".to_owned(), MERCHANT_KEY.to_owned()));
+    let mut roles = Roles::start(&place, 2).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (commands, query) =
+        (format!("{},{}", roles.commands[0].url(), roles.commands[1].url()), roles.query.url());
+    let json = dir.path().join("rehearsal.json").display().to_string();
+    let mix = [
+        "--visitors",
+        "600",
+        "--over",
+        "6",
+        "--rate",
+        "2400",
+        "--visit",
+        "2",
+        "--cut",
+        "5",
+        "--repeat",
+        "10",
+    ];
+    let at =
+        ["rehearse", "--commands", &commands, "--queries", &query, "--opening", OPENING, "--json", &json];
+    let mut rehearsal = Process::start(&[&at[..], &mix[..]].concat(), &place.environment);
+
+    let doors = roles.doors(OPENING);
+    let killed = when_a_third_was_inside(&doors, &mut rehearsal).await;
+    let owner = roles.owner(OPENING).await;
+    roles.commands[owner].kill();
+    let ended = rehearsal.ended_within(PATIENCE).await;
+    assert_eq!(ended, Some(0), "{}", rehearsal.log());
+    let report = report(&dir);
+    all_held(&report, 600);
+    assert!(report["verdict"]["source"].as_str().unwrap().contains(&place.topic));
+    let after = report["verdict"]["totals"]["entered"].as_u64().unwrap();
+    assert!(after > killed, "others entered after the owner was killed: {after} and {killed}");
+}
+
+#[tokio::test]
+async fn without_a_log_to_read_there_is_no_verdict_and_without_a_key_no_rehearsal() {
+    let _alone = ALONE.lock().await;
+    let dir = tempfile::tempdir().unwrap();
+    let key = ("USHER_AUTH__OPERATOR_KEY".to_owned(), OPERATOR_KEY.to_owned());
+    let data = ("USHER_DATA__DIR".to_owned(), dir.path().display().to_string());
+    let usher = Process::start(&["serve"], &[data, key.clone()]);
+    usher.ready().await;
+    let url = usher.url();
+    let small =
+        ["--visitors", "20", "--over", "4", "--visit", "1", "--no-show", "0", "--no-pay", "0", "--away", "0"];
+    let arguments = [&["rehearse", "--url", &url][..], &small[..]].concat();
+    let mut played = Process::start(&arguments, &[key]);
+    assert_eq!(played.ended().await, Some(3), "{}", played.log());
+    assert!(played.log().contains("Verdict: NOT GIVEN, as the log cannot be reached"), "{}", played.log());
+    let mut refused = Process::start(&arguments, &[]);
+    assert_eq!(refused.ended().await, Some(2));
+    assert!(refused.log().contains("USHER_AUTH__OPERATOR_KEY"), "{}", refused.log());
+}
+
+/// Waits until a third of the visitors have been inside; how many have.
+async fn when_a_third_was_inside(doors: &Doors, rehearsal: &mut Process) -> u64 {
+    let begun = Instant::now();
+    loop {
+        let status = doors.query("", "").await.body;
+        let count = |what: &str| status[what].as_u64().unwrap_or(0);
+        let entered = count("inside") + count("done") + count("left");
+        if entered >= 200 {
+            return entered;
+        }
+        assert!(begun.elapsed() < PATIENCE, "nobody enters: {status:#} {}", rehearsal.log());
+        assert!(rehearsal.runs(), "it ended too early: {}", rehearsal.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
