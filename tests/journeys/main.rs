@@ -16,6 +16,7 @@ mod rehearsal;
 mod roles;
 mod servers;
 mod three_brokers;
+mod updates;
 
 use std::sync::LazyLock;
 
