@@ -18,6 +18,12 @@ mod verify_draw;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
+
+/// Requests, commands and records are made in one thread and freed in another,
+/// which costs the system's allocator much more.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // Before anything that may speak TLS: several libraries panic without one.

@@ -231,6 +231,19 @@ pub enum Actor {
     Timer(&'static str),
 }
 
+impl Actor {
+    /// The actor as the log's header holds it.
+    pub fn header(&self) -> Box<str> {
+        match self {
+            Self::Visitor(ticket) => {
+                ["visitor:", const_hex::Buffer::<8>::new().format(&ticket.prefix())].concat()
+            }
+            _ => self.to_string(),
+        }
+        .into()
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -13,3 +13,4 @@ pub mod pass;
 pub mod problem;
 pub mod server;
 mod stall;
+mod times;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -16,6 +17,7 @@ use tracing::{debug, error};
 pub use crate::operations::{Operations, Readiness, operations};
 use crate::problem::{Fault, Problem};
 use crate::stall::Impatient;
+use crate::times::Times;
 
 /// Which request it is, in the log of every instance that it passes.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -48,7 +50,7 @@ pub fn layered(router: Router, limits: Limits) -> Router {
         })
         .layer(DefaultBodyLimit::max(limits.body_bytes))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(axum::middleware::from_fn_with_state(limits, bounded))
+        .layer(axum::middleware::from_fn_with_state(Arc::new((limits, Times::default())), bounded))
 }
 
 fn panicked(payload: Box<dyn std::any::Any + Send>) -> Response {
@@ -60,7 +62,12 @@ fn panicked(payload: Box<dyn std::any::Any + Send>) -> Response {
 
 /// Bounds, counts and times each request by its route, and logs each fault of
 /// ours once.
-async fn bounded(State(limits): State<Limits>, mut request: Request<Body>, next: Next) -> Response {
+async fn bounded(
+    State(around): State<Arc<(Limits, Times)>>,
+    mut request: Request<Body>,
+    next: Next,
+) -> Response {
+    let (limits, times) = &*around;
     let start = Instant::now();
     let id = request_id(request.headers_mut());
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -72,12 +79,7 @@ async fn bounded(State(limits): State<Limits>, mut request: Request<Body>, next:
     let took = start.elapsed();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let status = response.status();
-    let labels = [
-        ("method", Cow::Borrowed(method)),
-        ("route", Cow::Owned(route.to_owned())),
-        ("status", Cow::Owned(status.as_str().to_owned())),
-    ];
-    metrics::histogram!("usher_http_request_seconds", &labels).record(took.as_secs_f64());
+    times.record(method, route, status, took);
     let id_text = id.to_str().unwrap_or_default();
     if let Some(Fault(detail)) = response.extensions_mut().remove() {
         error!(request = id_text, method, route, detail, "a request failed for a fault of ours");

@@ -43,7 +43,7 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.set_position(through as u64);
             bar.set_message(text);
-        } else if second % LINE_EVERY_S == 0 {
+        } else if second.is_multiple_of(LINE_EVERY_S) {
             say(&format!("{second} s: {through} of {} through; {text}", self.visitors));
         }
     }

@@ -362,7 +362,9 @@ impl Visitor {
         self.after = None;
         match said.ticket_state() {
             Some(TicketState::Lobby | TicketState::Waiting) => {
-                if let Some(eta) = said.eta.filter(|_| self.index % self.habits.note_estimates_of == 0) {
+                if let Some(eta) =
+                    said.eta.filter(|_| self.index.is_multiple_of(self.habits.note_estimates_of))
+                {
                     ledger.estimates.push(Estimate::of(self.index, now, eta));
                 }
             }

@@ -161,13 +161,14 @@ impl Command {
     /// BLAKE3 of the canonical request: the opening, then the command as JSON
     /// with its fields in their fixed order.
     pub fn digest(&self, opening: &OpeningId) -> Hash {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&(opening.as_str().len() as u64).to_le_bytes());
-        hasher.update(opening.as_str().as_bytes());
+        // Put together first: the hash is fast over one text, not over many parts.
+        let mut text = Vec::with_capacity(256);
+        text.extend_from_slice(&(opening.as_str().len() as u64).to_le_bytes());
+        text.extend_from_slice(opening.as_str().as_bytes());
         // A command holds nothing that JSON cannot: text keys, finite numbers
         // that came as JSON.
-        drop(serde_json::to_writer(&mut hasher, self));
-        Hash(hasher.finalize().into())
+        drop(serde_json::to_writer(&mut text, self));
+        Hash(blake3::hash(&text).into())
     }
 
     /// What was hashed for it.

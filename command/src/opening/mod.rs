@@ -26,7 +26,7 @@ use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
 use usher_events::event::{Beacon, Event, OpeningOpened, OpeningResumed};
 use usher_events::ids::{
-    Actor, AdmissionId, BookingId, CommandId, Hash, HoldId, PaymentReference, PlanName, Ticket,
+    Actor, AdmissionId, BookingId, CommandId, Hash, HoldId, PaymentReference, PlanName, ShowingId, Ticket,
 };
 use usher_events::policy::Policy;
 use usher_events::time::Timestamp;
@@ -148,6 +148,8 @@ pub struct Opening {
     draw: DrawFacts,
     halls: BTreeMap<PlanName, Hall>,
     showings: Vec<ShowingSeats>,
+    /// The place of each in the list.
+    showing_at: HashMap<ShowingId, usize>,
     queue: Queue,
     serving_number: u32,
     /// When the rate allows the next admission.

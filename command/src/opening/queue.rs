@@ -84,8 +84,22 @@ pub struct Queue {
 /// by strangers.
 #[derive(Debug, Clone, Default)]
 struct Index {
-    table: HashTable<u32>,
+    table: HashTable<Slot>,
     hasher: DefaultHashBuilder,
+}
+
+/// An entry's place, with half of its ticket's hash: a table of a million
+/// grows without a look at each entry.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    at: u32,
+    hash: u32,
+}
+
+impl Slot {
+    fn hash(&self) -> u64 {
+        u64::from(self.hash) << 32 | u64::from(self.hash)
+    }
 }
 
 /// The queue as snapshots hold it; the index is made anew.
@@ -109,7 +123,7 @@ impl From<Snapshot> for Queue {
         let Snapshot { moved, lobby_closed, cohort, last_number, .. } = snapshot;
         let mut index = Index::default();
         for (at, entry) in (0..).zip(&entries) {
-            index.insert(&entries, entry.ticket, at);
+            index.insert(&entry.ticket, at);
         }
         Self {
             entries,
@@ -129,14 +143,18 @@ impl From<Snapshot> for Queue {
 
 impl Index {
     fn find(&self, entries: &[Entry], ticket: &Ticket) -> Option<u32> {
-        let hash = self.hasher.hash_one(ticket);
-        self.table.find(hash, |at| entries[*at as usize].ticket == *ticket).copied()
+        let wanted = self.slot(ticket, 0);
+        let same = |slot: &Slot| slot.hash == wanted.hash && entries[slot.at as usize].ticket == *ticket;
+        self.table.find(wanted.hash(), same).map(|slot| slot.at)
     }
 
-    fn insert(&mut self, entries: &[Entry], ticket: Ticket, at: u32) {
-        let hasher = &self.hasher;
-        let rehash = |at: &u32| hasher.hash_one(entries[*at as usize].ticket);
-        self.table.insert_unique(hasher.hash_one(ticket), at, rehash);
+    fn insert(&mut self, ticket: &Ticket, at: u32) {
+        let slot = self.slot(ticket, at);
+        self.table.insert_unique(slot.hash(), slot, Slot::hash);
+    }
+
+    fn slot(&self, ticket: &Ticket, at: u32) -> Slot {
+        Slot { at, hash: self.hasher.hash_one(ticket) as u32 }
     }
 }
 
@@ -244,7 +262,7 @@ impl Queue {
 
     fn add(&mut self, ticket: Ticket, number: u32, state: TicketState) -> u32 {
         let at = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        self.index.insert(&self.entries, ticket, at);
+        self.index.insert(&ticket, at);
         let (deadline, cohort) = (Timestamp::default(), !self.lobby_closed);
         self.entries.push(Entry { ticket, deadline, number, state, misses: 0, cohort });
         self.cohort += u32::from(cohort);

@@ -52,7 +52,7 @@ pub(super) struct ShowingSeats {
 impl Opening {
     /// A showing's place in the list, by its id.
     pub(super) fn find_showing(&self, showing: &ShowingId) -> Option<usize> {
-        self.showings.iter().position(|known| known.showing.showing == *showing)
+        self.showing_at.get(showing).copied()
     }
 
     pub(super) fn hall_of(&self, showing: usize) -> Option<&Hall> {
@@ -118,6 +118,7 @@ impl Opening {
         for seat in &hall.blocked {
             states[*seat as usize] = SeatState::Blocked;
         }
+        self.showing_at.insert(showing.showing.clone(), self.showings.len());
         self.showings.push(ShowingSeats { showing: showing.clone(), states });
     }
 

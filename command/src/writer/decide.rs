@@ -1,9 +1,9 @@
 //! Deciding one command: due timers first, then the command, then its record.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use tracing::error;
 use usher_events::event::{Event, SeatRefusals};
 use usher_events::ids::{Actor, OpeningId, SeatId, ShowingId};
@@ -34,7 +34,7 @@ impl<T> Partition<T> {
         self.release();
     }
 
-    fn decide(&mut self, submitted: Submitted<T>, now: Timestamp) {
+    fn decide(&mut self, submitted: Box<Submitted<T>>, now: Timestamp) {
         if !self.knows(&submitted.opening) && !matches!(submitted.request.command, Command::Schedule(_)) {
             let sent = self.reign.sent();
             self.wait(sent, sent, submitted, Answer::Refused(Box::new(Refusal::UnknownOpening)));
@@ -75,7 +75,7 @@ impl<T> Partition<T> {
     }
 
     /// Answers wait in the order of their commands.
-    fn wait(&mut self, n: u64, as_of: u64, submitted: Submitted<T>, answer: Answer) {
+    fn wait(&mut self, n: u64, as_of: u64, submitted: Box<Submitted<T>>, answer: Answer) {
         self.replies.wait(n.max(self.replies.last_n()), as_of, submitted, answer);
     }
 
@@ -116,7 +116,7 @@ impl<T> Partition<T> {
             seq: chained.seq + 1,
             command_id: request.id,
             digest: request.digest,
-            actor: request.actor.to_string().into(),
+            actor: request.actor.header(),
             chain: chained.chain,
         };
         headers.chain = record::chain(&chained.chain, opening, &value, &headers);
@@ -154,6 +154,11 @@ impl<T> Partition<T> {
     fn run_due(&mut self, opening: &OpeningId, now: Timestamp) -> Timers {
         if self.hashing.contains_key(opening) {
             self.due.set(opening, None);
+            return Timers::Done;
+        }
+        // Known since the last event; nearly always nothing is due.
+        let at = now.max(self.working(opening).last_at);
+        if self.due.of(opening).is_some_and(|due| due > at) {
             return Timers::Done;
         }
         for _ in 0..TIMERS_AT_ONCE {

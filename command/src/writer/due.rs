@@ -1,7 +1,8 @@
 //! When the timers of a partition's openings are due.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use hashbrown::HashMap;
 use usher_events::ids::OpeningId;
 use usher_events::time::Timestamp;
 
@@ -13,9 +14,14 @@ pub(super) struct Timers {
 }
 
 impl Timers {
+    /// When `opening`'s next timer is due, as far as it is known.
+    pub(super) fn of(&self, opening: &OpeningId) -> Option<Timestamp> {
+        self.at.get(opening).copied()
+    }
+
     /// Sets when `opening`'s next timer is due.
     pub(super) fn set(&mut self, opening: &OpeningId, due: Option<Timestamp>) {
-        let before = self.at.get(opening).copied();
+        let before = self.of(opening);
         if before == due {
             return;
         }

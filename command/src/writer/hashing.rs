@@ -48,7 +48,7 @@ pub(super) struct Hashing<T> {
     /// While the lobby closes, all of the opening's commands wait, because
     /// they would change it. While it is drawn, only those that draw do.
     closes_lobby: bool,
-    waiting: VecDeque<Submitted<T>>,
+    waiting: VecDeque<Box<Submitted<T>>>,
 }
 
 /// What came of asking for hashes.
@@ -94,7 +94,7 @@ impl<T> Partition<T> {
     }
 
     /// Keeps a command until the hashes of its opening are made.
-    pub(super) fn wait_for_hashes(&mut self, submitted: Submitted<T>) {
+    pub(super) fn wait_for_hashes(&mut self, submitted: Box<Submitted<T>>) {
         match self.hashing.get_mut(&submitted.opening) {
             Some(hashing) => hashing.waiting.push_back(submitted),
             None => self.mailbox.push_back(submitted),
@@ -103,7 +103,7 @@ impl<T> Partition<T> {
 
     /// Makes the hashes that a caller's command needs; none when it has to
     /// wait for them.
-    pub(super) fn with_hashes(&mut self, mut submitted: Submitted<T>) -> Option<Submitted<T>> {
+    pub(super) fn with_hashes(&mut self, mut submitted: Box<Submitted<T>>) -> Option<Box<Submitted<T>>> {
         let (opening, command) = (&submitted.opening, &submitted.request.command);
         let chained = self.working(opening);
         let Some(job) = chained.opening.hashes_for(command) else { return Some(submitted) };
@@ -168,7 +168,7 @@ impl<T> Partition<T> {
     }
 
     /// The commands that waited for hashes, which are not made any more.
-    pub(super) fn abandon_hashing(&mut self) -> impl Iterator<Item = Submitted<T>> + use<T> {
+    pub(super) fn abandon_hashing(&mut self) -> impl Iterator<Item = Box<Submitted<T>>> + use<T> {
         std::mem::take(&mut self.hashing).into_values().flat_map(|hashing| hashing.waiting)
     }
 

@@ -3,9 +3,10 @@
 //! Inputs are method calls that carry the time; outputs are collected and
 //! taken by the driver. See `fencing.md`'s rules in `usher_events::reign`.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use tracing::{error, warn};
 use usher_events::event::{Beacon, Event, WriterAlive};
 use usher_events::ids::{Hash, OpeningId};
@@ -77,7 +78,7 @@ pub struct Partition<T> {
     pub(super) draw_is_hashed: bool,
     pub(super) replies: Replies<T>,
     /// Commands that wait for the writer: to claim, to catch up, to have room.
-    pub(super) mailbox: VecDeque<Submitted<T>>,
+    pub(super) mailbox: VecDeque<Box<Submitted<T>>>,
     /// Openings whose hashes are being made, with the commands that wait.
     pub(super) hashing: HashMap<OpeningId, Hashing<T>>,
     /// Openings that wait for their beacon's round.
@@ -176,7 +177,7 @@ impl<T> Partition<T> {
     }
 
     /// A command; answered by an [`Output::Reply`], sooner or later.
-    pub fn submit(&mut self, submitted: Submitted<T>, now: Timestamp) {
+    pub fn submit(&mut self, submitted: Box<Submitted<T>>, now: Timestamp) {
         self.now = now;
         self.mailbox.push_back(submitted);
         if matches!(self.owner, Owner::Other(_)) {

@@ -9,7 +9,8 @@ use usher_events::time::Timestamp;
 use super::mailbox::Reply;
 use crate::opening::{Refusal, Request, Resource};
 
-/// A command on its way, with whom to answer.
+/// A command on its way, with whom to answer. Kept in a box: it waits in
+/// several places, and is large.
 #[derive(Debug)]
 pub struct Submitted<T> {
     /// Which opening it is for.
@@ -38,7 +39,7 @@ struct Waiting<T> {
     n: u64,
     /// The own record after which it was decided, which it is true of.
     as_of: u64,
-    submitted: Submitted<T>,
+    submitted: Box<Submitted<T>>,
     answer: Answer,
 }
 
@@ -57,7 +58,7 @@ impl<T> Default for Replies<T> {
 impl<T> Replies<T> {
     /// Keeps `answer`, which is true as of record `as_of`, until record `n`
     /// and all before it are confirmed.
-    pub(super) fn wait(&mut self, n: u64, as_of: u64, submitted: Submitted<T>, answer: Answer) {
+    pub(super) fn wait(&mut self, n: u64, as_of: u64, submitted: Box<Submitted<T>>, answer: Answer) {
         debug_assert!(self.waiting.back().is_none_or(|last| last.n <= n), "answers wait in order");
         self.waiting.push_back(Waiting { n, as_of, submitted, answer });
     }
@@ -74,7 +75,7 @@ impl<T> Replies<T> {
 
     /// The next answer that is true once records through `confirmed` are
     /// durable, with the position that it is true of.
-    pub(super) fn release(&mut self, confirmed: u64, epoch: Offset) -> Option<(Submitted<T>, Reply)> {
+    pub(super) fn release(&mut self, confirmed: u64, epoch: Offset) -> Option<(Box<Submitted<T>>, Reply)> {
         if self.waiting.front()?.n > confirmed {
             return None;
         }
@@ -88,7 +89,7 @@ impl<T> Replies<T> {
     }
 
     /// The commands whose answers will never be known to be true.
-    pub(super) fn abandon(&mut self) -> impl Iterator<Item = Submitted<T>> + '_ {
+    pub(super) fn abandon(&mut self) -> impl Iterator<Item = Box<Submitted<T>>> + '_ {
         self.waiting.drain(..).map(|waiting| waiting.submitted)
     }
 }

@@ -1,8 +1,8 @@
 //! The state of one partition as its valid records make it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use usher_events::event::{Event, WriterClaimed};
 use usher_events::ids::{Hash, OpeningId};
 use usher_events::record::{DecodeError, Offset, StoredRecord};

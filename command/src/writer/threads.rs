@@ -55,7 +55,7 @@ pub(super) enum Input {
         partition: PartitionId,
         purpose: HashesFor,
         opening: OpeningId,
-        command: Command,
+        command: Box<Command>,
     },
     Stop,
 }
@@ -182,10 +182,11 @@ impl WriterThread {
         loop {
             match self.inbox.recv_timeout(self.wait()) {
                 Ok(input) => {
-                    self.handle(input);
+                    let now = Timestamp::now();
+                    self.handle(input, now);
                     for _ in 1..BATCH {
                         let Ok(input) = self.inbox.try_recv() else { break };
-                        self.handle(input);
+                        self.handle(input, now);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -214,12 +215,11 @@ impl WriterThread {
         self.partitions.get_mut(id as usize / self.stride)
     }
 
-    fn handle(&mut self, input: Input) {
-        let now = Timestamp::now();
+    fn handle(&mut self, input: Input, now: Timestamp) {
         match input {
             Input::Submit(id, submitted) => {
                 if let Some(partition) = self.partition(id) {
-                    partition.submit(*submitted, now);
+                    partition.submit(submitted, now);
                 }
             }
             Input::Reported(reports) => {
@@ -263,7 +263,7 @@ impl WriterThread {
             }
             Input::Hashed { partition: id, purpose, opening, command } => {
                 if let Some(partition) = self.partition(id) {
-                    partition.hashed(purpose, &opening, command, now, rand::random());
+                    partition.hashed(purpose, &opening, *command, now, rand::random());
                     self.tell_folded(id);
                 }
             }
@@ -320,7 +320,7 @@ impl WriterThread {
         let HashOrder { purpose, opening, job, seed } = order;
         let builder = std::thread::Builder::new().name("usher-draw".to_owned());
         let spawned = builder.spawn(move || {
-            let command = job.run(seed);
+            let command = Box::new(job.run(seed));
             drop(own.send(Input::Hashed { partition, purpose, opening, command }));
         });
         if let Err(fault) = spawned {

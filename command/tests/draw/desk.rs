@@ -156,7 +156,7 @@ impl Desk {
         let patience_until = Timestamp(now.0 + 8_000);
         let submitted =
             Submitted { opening: opening.clone(), request, patience_until, reply_to: self.tokens };
-        self.partition.submit(submitted, now);
+        self.partition.submit(Box::new(submitted), now);
         self.take();
         self.tokens
     }

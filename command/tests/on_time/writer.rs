@@ -180,7 +180,7 @@ impl Writer {
                     }
                     Output::Hash(order) => {
                         let command = order.job.run(order.seed);
-                        self.partition().hashed(order.tenure, &order.opening, command, now);
+                        self.partition().hashed(order.purpose, &order.opening, command, now, 1);
                     }
                     Output::Unfollow | Output::Owner(_) | Output::Beacons(_) | Output::Changed(..) => {}
                 }
@@ -223,7 +223,7 @@ impl Writer {
         let request = Request { id, digest, actor, now, command };
         let patience_until = now.plus_s(5);
         let submitted = Submitted { opening: concert(), request, patience_until, reply_to: asked };
-        self.partition().submit(submitted, now);
+        self.partition().submit(Box::new(submitted), now);
         self.settle();
         match self.replies.remove(&asked).expect("every command is answered at once here") {
             Reply::Done { resource, .. } => Ok(*resource),

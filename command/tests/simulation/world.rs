@@ -260,7 +260,7 @@ impl World {
         };
         let patience_until = self.now + self.config.patience;
         let submitted = Submitted { opening: opening(), request, patience_until, reply_to: token };
-        self.nodes[at].partition.submit(submitted, self.now);
+        self.nodes[at].partition.submit(Box::new(submitted), self.now);
         self.carry_out(at);
     }
 

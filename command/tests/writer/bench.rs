@@ -314,7 +314,7 @@ impl Bench {
         let request = request(command, key);
         let submitted = Submitted { opening: opening(), request, patience_until, reply_to: self.tokens };
         let now = self.now;
-        self.nodes[node].partition.submit(submitted, now);
+        self.nodes[node].partition.submit(Box::new(submitted), now);
         self.tokens
     }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use redb::{Database, ReadableDatabase, TableDefinition};
 use tokio::sync::watch;
@@ -260,6 +261,7 @@ impl<'a> Chunk<'a> {
         }
     }
 
+    /// Each record's blob.
     fn blobs(&self) -> impl Iterator<Item = &'a [u8]> {
         let mut rest = self.records;
         std::iter::from_fn(move || {
@@ -284,20 +286,24 @@ struct EmbeddedReader {
 
 impl EmbeddedReader {
     fn read_some(&self) -> Result<Vec<StoredRecord>, ReadError> {
-        let unreadable = |error: redb::Error| ReadError::Terminal(error.to_string());
-        self.scan()
-            .map_err(unreadable)?
-            .into_iter()
-            .map(|(offset, appended_at, blob)| {
-                let record = wire::read(&blob);
-                let record =
-                    record.map_err(|error| ReadError::Terminal(format!("record {offset}: {error}")))?;
-                Ok(StoredRecord { offset, appended_at, record })
-            })
-            .collect()
+        let chunks = self.scan().map_err(|error| ReadError::Terminal(error.to_string()))?;
+        let mut records: Vec<StoredRecord> = Vec::with_capacity(READ_RECORDS);
+        for (first, bytes) in &chunks {
+            let chunk = Chunk::new(bytes).ok_or_else(|| unreadable(*first, "the chunk is cut short"))?;
+            for (offset, blob) in (*first..).zip(chunk.blobs()).filter(|(offset, _)| *offset >= self.next) {
+                // The records of a chunk are mostly of one opening.
+                let like = records.last().and_then(|last| last.record.key.as_ref());
+                let record = wire::read(&bytes.slice_ref(blob), like);
+                let record = record.map_err(|error| unreadable(offset, error))?;
+                records.push(StoredRecord { offset, appended_at: chunk.appended_at, record });
+            }
+        }
+        Ok(records)
     }
 
-    fn scan(&self) -> Result<Vec<(Offset, Timestamp, Vec<u8>)>, redb::Error> {
+    /// Enough chunks from the next offset on, each with its first offset. The
+    /// records that are read share their bytes.
+    fn scan(&self) -> Result<Vec<(Offset, Bytes)>, redb::Error> {
         let transaction = self.database.begin_read()?;
         let table = match transaction.open_table(CHUNKS) {
             Ok(table) => table,
@@ -312,21 +318,19 @@ impl EmbeddedReader {
         for entry in table.range((partition, from)..=(partition, u64::MAX))? {
             let (key, value) = entry?;
             let (_, first) = key.value();
-            let Some(chunk) = Chunk::new(value.value()) else {
-                return Err(redb::Error::Corrupted(format!("chunk {first} of partition {partition}")));
-            };
-            for (offset, blob) in (first..).zip(chunk.blobs()) {
-                if offset >= next {
-                    bytes += blob.len();
-                    found.push((offset, chunk.appended_at, blob.to_vec()));
-                }
-            }
-            if found.len() >= READ_RECORDS || bytes >= READ_BYTES {
+            // How many records a chunk has is told by where the next begins.
+            if first >= next + READ_RECORDS as u64 || bytes >= READ_BYTES {
                 break;
             }
+            bytes += value.value().len();
+            found.push((first, Bytes::copy_from_slice(value.value())));
         }
         Ok(found)
     }
+}
+
+fn unreadable(offset: Offset, fault: impl std::fmt::Display) -> ReadError {
+    ReadError::Terminal(format!("record {offset}: {fault}"))
 }
 
 #[async_trait]
