@@ -42,6 +42,7 @@ const OPENINGS_AT_ONCE: usize = 32;
 #[derive(Debug)]
 struct Scripts {
     step: Script,
+    join: Script,
     number: Script,
     list: Script,
     place: Script,
@@ -107,6 +108,7 @@ impl RedisQueues {
         let connection = ConnectionManager::new_lazy_with_config(client, config)?;
         let scripts = Scripts {
             step: Script::new(include_str!("redis/step.lua")),
+            join: Script::new(include_str!("redis/join.lua")),
             number: Script::new(include_str!("redis/number.lua")),
             list: Script::new(include_str!("redis/list.lua")),
             place: Script::new(include_str!("redis/place.lua")),

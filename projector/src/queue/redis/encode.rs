@@ -1,5 +1,7 @@
 //! How queue views are written down in Redis.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use usher_events::event::TicketState;
 use usher_events::ids::Ticket;
@@ -75,12 +77,26 @@ pub(super) struct Group<'a> {
     /// The changes of the status, as the script's arguments.
     pub(super) arguments: Vec<String>,
     tickets: usize,
+    /// The tickets that join here, as long as nothing else happens.
+    joining: Option<HashSet<Ticket>>,
 }
+
+/// A ticket that joins, as it was packed.
+pub(super) struct Joining<'a> {
+    pub(super) ticket: &'a [u8],
+    /// Its entry: state, marks, number.
+    pub(super) entry: [u8; 6],
+    pub(super) number: u32,
+}
+
+/// How many bytes a joining ticket is packed in: kind, ticket, state, number.
+const JOINING: usize = 38;
 
 impl<'a> Group<'a> {
     /// The group that begins with `located`.
     pub(super) fn of(located: &'a Located) -> Self {
-        Self { events: vec![located], begins: false, packed: Vec::new(), arguments: Vec::new(), tickets: 0 }
+        let (packed, arguments, joining) = (Vec::new(), Vec::new(), Some(HashSet::new()));
+        Self { events: vec![located], begins: false, packed, arguments, tickets: 0, joining }
     }
 
     /// Whether it takes no further event.
@@ -98,8 +114,24 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
+    /// The tickets, where the group is joins and nothing else, each of another
+    /// ticket, and all with a number or all without.
+    pub(super) fn joins(&self) -> Option<Vec<Joining<'_>>> {
+        let joining = self.joining.as_ref().filter(|_| self.arguments.is_empty())?;
+        let (packed, _) = self.packed.as_chunks::<JOINING>();
+        let joins: Vec<_> = packed.iter().map(Joining::of).collect();
+        let numbered = joins.iter().filter(|join| join.number > 0).count();
+        (!joins.is_empty() && joining.len() == joins.len() && (numbered == 0 || numbered == joins.len())).then_some(joins)
+    }
+
     fn ticket(&mut self, step: &TicketStep) {
         self.tickets += 1;
+        match &mut self.joining {
+            Some(joining) if step.joins && step.moved_from.is_none() && step.deadline.is_none() => {
+                joining.insert(step.ticket);
+            }
+            joining => *joining = None,
+        }
         let kind = match step {
             TicketStep { moved_from: Some(_), .. } => b'm',
             TicketStep { deadline: Some(_), .. } => b'd',
@@ -162,6 +194,15 @@ impl<'a> Group<'a> {
             }
         }
         Ok(())
+    }
+}
+
+impl<'a> Joining<'a> {
+    fn of(packed: &'a [u8; JOINING]) -> Self {
+        let [_, ticket @ .., state, a, b, c, d] = packed;
+        let number = [*a, *b, *c, *d];
+        let entry = [*state, b'0', *a, *b, *c, *d];
+        Self { ticket, entry, number: u32::from_be_bytes(number) }
     }
 }
 

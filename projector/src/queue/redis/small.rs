@@ -5,9 +5,12 @@ use usher_events::ids::OpeningId;
 use usher_events::record::Offset;
 
 use super::super::QueueStep;
-use super::encode::Group;
-use super::{Applied, RedisQueues, away, broken, poison};
+use super::encode::{Group, Joining};
+use super::{Applied, Keys, RedisQueues, away, broken, poison};
 use crate::store::{Located, StoreError};
+
+/// What the script of joins answers when it cannot tell what they change.
+const MIXED: &str = "MIXED";
 
 impl RedisQueues {
     /// Applies those events that are not before `position`.
@@ -92,6 +95,12 @@ impl RedisQueues {
         }
         let (keys, after) = (self.keys(opening), last.after());
         let place = serde_json::to_string(&after).map_err(broken)?;
+        if let Some(joins) = group.joins() {
+            let answer = self.run_joins(&keys, follows, after.position, &place, &joins).await?;
+            if answer != MIXED {
+                return Applied::of(&answer, first, after.position);
+            }
+        }
         let mut invocation = self.scripts.step.prepare_invoke();
         for key in [keys.status, keys.tickets, keys.present, keys.moved_from, keys.moved_to, keys.outflow] {
             invocation.key(key);
@@ -103,5 +112,27 @@ impl RedisQueues {
         }
         let answer: String = invocation.invoke_async(&mut self.connection.clone()).await.map_err(away)?;
         Applied::of(&answer, first, after.position)
+    }
+
+    /// Runs the script of a step that is joins and nothing else.
+    async fn run_joins(
+        &self,
+        keys: &Keys,
+        follows: Offset,
+        position: Offset,
+        place: &str,
+        joins: &[Joining<'_>],
+    ) -> Result<String, StoreError> {
+        let least = joins.iter().map(|join| join.number).min().unwrap_or(0);
+        let mut invocation = self.scripts.join.prepare_invoke();
+        invocation.key(&keys.status).key(&keys.tickets).key(&keys.present);
+        invocation.arg(follows).arg(position).arg(place).arg(least).arg(joins.len());
+        for join in joins {
+            invocation.arg(join.ticket).arg(&join.entry);
+        }
+        for join in joins.iter().filter(|join| join.number > 0) {
+            invocation.arg(join.number).arg(&join.entry[2..]);
+        }
+        invocation.invoke_async(&mut self.connection.clone()).await.map_err(away)
     }
 }
