@@ -13,7 +13,7 @@ use super::callers::Holder;
 use super::description::HoldAnswer;
 use super::tickets::Nothing;
 use super::{CommandState, answer};
-use crate::opening::Command;
+use crate::opening::{Best, Command, Relax};
 
 pub(super) fn routes() -> OpenApiRouter<CommandState> {
     OpenApiRouter::new().routes(routes!(hold, release)).routes(routes!(extend))
@@ -26,9 +26,34 @@ struct HoldBody {
     /// Of which showing.
     #[schema(value_type = String, example = "gangnam-1-1900")]
     showing: ShowingId,
-    /// Which seats, by `seat_guid`.
-    #[schema(value_type = Vec<String>, example = json!(["G7", "G8"]))]
-    seats: Vec<SeatId>,
+    /// Which seats, by `seat_guid`; or `best`.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["G7", "G8"]))]
+    seats: Option<Vec<SeatId>>,
+    /// The best free seats instead: near the middle and two thirds back.
+    /// Wheelchair and companion places are never among them.
+    #[serde(default)]
+    best: Option<BestBody>,
+}
+
+/// Seats by what they should be.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BestBody {
+    /// How many.
+    #[schema(minimum = 1, example = 2)]
+    count: u32,
+    /// All of them in this category; none: in any.
+    #[serde(default)]
+    #[schema(example = "Prime")]
+    category: Option<String>,
+    /// How far they may be from what people like: `nothing` (the default) is
+    /// side by side in one row with no single free seat left beside them;
+    /// `single` lets one be left; `split` lets them be in two neighbouring
+    /// rows, too, one part behind the other.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, pattern = "^(nothing|single|split)$", example = "nothing")]
+    relax: Relax,
 }
 
 /// Hold seats: all of them or none.
@@ -43,7 +68,7 @@ struct HoldBody {
         (status = 403, description = "Problem `not-inside`"),
         (status = 401, description = "Problem `pass-refused` with a reason: expired, audience, unknown-key, signature, algorithm, issuer or malformed"),
         (status = 404, description = "Problem `unknown-opening`, `unknown-ticket` or `unknown-showing`"),
-        (status = 409, description = "Problem `seats-taken` names each seat and why; `too-many-seats`; `id-in-use`; `wrong-state`"),
+        (status = 409, description = "Problem `seats-taken` names each seat and why; `no-such-choice` when there are no such best seats, with `free` and the relaxation that `would_do`; `too-many-seats`; `id-in-use`; `wrong-state`"),
         (status = 410, description = "Problem `gone`: the visit is over"),
         (status = 422, description = "Problem `unknown-seats` names them; `id-reused`")
     )
@@ -54,7 +79,14 @@ async fn hold(
     Holder { ticket, actor }: Holder,
     Json(body): Json<HoldBody>,
 ) -> Result<Response, Problem> {
-    let command = Command::Hold { hold, ticket, showing: body.showing, seats: body.seats };
+    let HoldBody { showing, seats, best } = body;
+    let command = match (seats, best) {
+        (Some(seats), None) => Command::Hold { hold, ticket, showing, seats },
+        (None, Some(BestBody { count, category, relax })) => {
+            Command::HoldBest { hold, ticket, showing, best: Best { count, category, relax } }
+        }
+        _ => return Err(Problem::invalid("seats", "expected `seats` or `best`, and not both")),
+    };
     state.decide(opening, None, actor, command).await
 }
 

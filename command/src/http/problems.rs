@@ -32,6 +32,11 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
         Refusal::SeatsTaken { showing, conflicts } => {
             problem.with("showing", showing).with("seats", conflicts)
         }
+        Refusal::NoSuchChoice { showing, count, free, would_do } => problem
+            .with("showing", showing)
+            .with("count", count)
+            .with("free", free)
+            .with("would_do", would_do),
         Refusal::TooManySeats { max_seats, held, booked } => {
             problem.with("max_seats", max_seats).with("held", held).with("booked", booked)
         }
@@ -76,6 +81,7 @@ fn status_and_title(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::NotInside { .. } => (StatusCode::FORBIDDEN, "The visitor is not in the seat window"),
         Refusal::NothingToAdmit { .. } => (StatusCode::CONFLICT, "Nobody can be admitted now"),
         Refusal::SeatsTaken { .. } => (StatusCode::CONFLICT, "Not every seat is free"),
+        Refusal::NoSuchChoice { .. } => (StatusCode::CONFLICT, "No free seats are as they were asked for"),
         Refusal::TooManySeats { .. } => (StatusCode::CONFLICT, "More seats than one visitor may have"),
         Refusal::HoldOver { .. } => (StatusCode::CONFLICT, "The hold is over"),
         Refusal::HoldBooked { .. } => (StatusCode::CONFLICT, "The hold is booked"),

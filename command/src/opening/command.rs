@@ -14,6 +14,7 @@ use usher_events::policy::Policy;
 use usher_events::time::Timestamp;
 use uuid::Uuid;
 
+use super::choosing::Best;
 use super::queue::Numbering;
 
 /// A command with all that its decision may depend on.
@@ -121,6 +122,8 @@ pub enum Command {
     AdmitByHand { admission: AdmissionId, count: u32 },
     /// Keep these seats for the visitor.
     Hold { hold: HoldId, ticket: Ticket, showing: ShowingId, seats: Vec<SeatId> },
+    /// Keep the best free seats for the visitor.
+    HoldBest { hold: HoldId, ticket: Ticket, showing: ShowingId, best: Best },
     /// Keep them longer.
     Extend { hold: HoldId, ticket: Ticket, extension: ExtensionId },
     /// Give them back.
@@ -201,7 +204,7 @@ impl Command {
     pub fn own_id(&self, digest: &Hash) -> Option<CommandId> {
         match self {
             Self::AdmitByHand { admission, .. } => Some(CommandId(admission.0)),
-            Self::Hold { hold, .. } => Some(CommandId(hold.0)),
+            Self::Hold { hold, .. } | Self::HoldBest { hold, .. } => Some(CommandId(hold.0)),
             Self::Extend { extension, .. } => Some(CommandId(extension.0)),
             Self::Confirm { booking, .. } => Some(CommandId(booking.0)),
             Self::Reschedule { .. }
@@ -224,6 +227,7 @@ impl Command {
             self,
             Self::AdmitByHand { .. }
                 | Self::Hold { .. }
+                | Self::HoldBest { .. }
                 | Self::Extend { .. }
                 | Self::Confirm { .. }
                 | Self::Reschedule { .. }
@@ -264,6 +268,7 @@ impl Command {
             Self::LeaveWindow { .. } => "leave-window",
             Self::AdmitByHand { .. } => "admit-by-hand",
             Self::Hold { .. } => "hold",
+            Self::HoldBest { .. } => "hold-best",
             Self::Extend { .. } => "extend",
             Self::Release { .. } => "release",
             Self::Confirm { .. } => "confirm",

@@ -7,8 +7,9 @@ use usher_events::event::{
 use usher_events::ids::{ExtensionId, HoldId, SeatId, ShowingId, Ticket};
 use usher_events::time::Timestamp;
 
+use super::choosing::{Best, Relax, Survey};
 use super::queue::Entry;
-use super::seats::SeatState;
+use super::seats::{Hall, SeatState};
 use super::{Decision, HoldState, Opening, OpeningState, Refusal, Resource, as_many_as_fit};
 
 /// One hold, also after its end.
@@ -42,10 +43,7 @@ impl Opening {
         showing: &ShowingId,
         seats: &[SeatId],
     ) -> Result<Decision, Refusal> {
-        if self.state == OpeningState::Closed {
-            return Err(Refusal::WrongState { state: self.state });
-        }
-        let entry = self.inside(&ticket)?;
+        let entry = self.may_hold(&ticket)?;
         if seats.is_empty() {
             return Err(Refusal::invalid("seats", "expected at least one seat"));
         }
@@ -55,12 +53,77 @@ impl Opening {
         if !conflicts.is_empty() {
             return Err(Refusal::SeatsTaken { showing: showing.clone(), conflicts });
         }
+        Ok(self.keep(now, hold, ticket, entry, showing, seats.to_vec()))
+    }
+
+    /// Keeps the best free seats for `ticket`, as many as are asked for.
+    ///
+    /// Refused when none are as they were asked for; it names what would have
+    /// to be relaxed.
+    pub(super) fn hold_best(
+        &self,
+        now: Timestamp,
+        hold: HoldId,
+        ticket: Ticket,
+        showing: &ShowingId,
+        best: &Best,
+    ) -> Result<Decision, Refusal> {
+        let entry = self.may_hold(&ticket)?;
+        let count = best.count as usize;
+        if count == 0 {
+            return Err(Refusal::invalid("best.count", "expected at least one seat"));
+        }
+        self.check_limit(&ticket, count)?;
+        let unknown = || Refusal::UnknownShowing { showing: showing.clone() };
+        let at = self.find_showing(showing).ok_or_else(unknown)?;
+        let hall = self.hall_of(at).ok_or_else(unknown)?;
+        let category = match &best.category {
+            None => None,
+            Some(name) => Some(hall.floor.category(name).ok_or_else(|| {
+                Refusal::invalid("best.category", format!("no category is called `{name}`"))
+            })?),
+        };
+        let survey = self.survey(at, hall, category);
+        match survey.best(count, best.relax) {
+            Some(choice) => Ok(self.keep(now, hold, ticket, entry, showing, hall.ids(&choice.seats))),
+            None => Err(Refusal::NoSuchChoice {
+                showing: showing.clone(),
+                count: best.count,
+                free: u32::try_from(survey.free()).unwrap_or(u32::MAX),
+                would_do: survey.best(count, Relax::Split).map(|choice| choice.relaxed()),
+            }),
+        }
+    }
+
+    fn keep(
+        &self,
+        now: Timestamp,
+        hold: HoldId,
+        ticket: Ticket,
+        entry: &Entry,
+        showing: &ShowingId,
+        seats: Vec<SeatId>,
+    ) -> Decision {
         let expires_at = now.plus_s(self.policy.hold_for_s);
         let leave_by = entry.deadline.max(expires_at);
-        let (showing, seats) = (showing.clone(), seats.to_vec());
-        Ok(Decision::Accepted(
-            SeatsHeld { at: now, hold, ticket, showing, seats, expires_at, leave_by }.into(),
-        ))
+        let showing = showing.clone();
+        Decision::Accepted(SeatsHeld { at: now, hold, ticket, showing, seats, expires_at, leave_by }.into())
+    }
+
+    /// The free seats of a showing that are for everybody.
+    fn survey<'a>(&'a self, showing: usize, hall: &'a Hall, category: Option<u16>) -> Survey<'a> {
+        let states = &self.showings[showing].states;
+        Survey::new(&hall.floor, category, |seat| {
+            states[seat] == SeatState::Free && hall.floor.is_for_all(seat)
+        })
+    }
+
+    /// New holds are for visitors inside, until the close.
+    fn may_hold(&self, ticket: &Ticket) -> Result<&Entry, Refusal> {
+        if self.state == OpeningState::Closed {
+            return Err(Refusal::WrongState { state: self.state });
+        }
+        self.inside(ticket)
     }
 
     fn inside(&self, ticket: &Ticket) -> Result<&Entry, Refusal> {

@@ -4,6 +4,7 @@
 //! says what a command leads to, [`Opening::fold`] applies what happened.
 
 mod admission;
+mod choosing;
 mod command;
 mod draw;
 mod holds;
@@ -33,6 +34,7 @@ use usher_events::time::Timestamp;
 
 use crate::presence::Rules;
 
+pub use choosing::{Best, Relax};
 pub use command::{Command, Drawn, Request, Schedule, schedule_id};
 pub use draw::{HashJob, SeedNeeded, Undrawn};
 pub use queue::{Numbering, Queue};
@@ -243,6 +245,9 @@ impl Opening {
             Command::LeaveWindow { ticket } => self.leave_window(now, *ticket),
             Command::AdmitByHand { admission, count } => self.admit_by_hand(now, *admission, *count),
             Command::Hold { hold, ticket, showing, seats } => self.hold(now, *hold, *ticket, showing, seats),
+            Command::HoldBest { hold, ticket, showing, best } => {
+                self.hold_best(now, *hold, *ticket, showing, best)
+            }
             Command::Extend { hold, ticket, extension } => self.extend(now, *hold, *ticket, *extension),
             Command::Release { hold, ticket } => self.release(now, *hold, *ticket),
             Command::Confirm { booking, hold, payment_reference } => {

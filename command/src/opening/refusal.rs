@@ -6,6 +6,7 @@ use usher_events::ids::{HoldId, SeatId, ShowingId};
 use usher_events::time::Timestamp;
 
 use super::OpeningState;
+use super::choosing::Relax;
 
 /// Why a seat cannot be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -71,6 +72,8 @@ pub enum Refusal {
     NothingToAdmit { free_slots: u32, present: u32 },
     #[error("not every seat is free")]
     SeatsTaken { showing: ShowingId, conflicts: Vec<SeatConflict> },
+    #[error("no free seats are as they were asked for")]
+    NoSuchChoice { showing: ShowingId, count: u32, free: u32, would_do: Option<Relax> },
     #[error("more seats than one visitor may have")]
     TooManySeats { max_seats: u32, held: u32, booked: u32 },
     #[error("the hold is over")]
@@ -112,6 +115,7 @@ impl Refusal {
             Self::NotInside { .. } => "not-inside",
             Self::NothingToAdmit { .. } => "nothing-to-admit",
             Self::SeatsTaken { .. } => "seats-taken",
+            Self::NoSuchChoice { .. } => "no-such-choice",
             Self::TooManySeats { .. } => "too-many-seats",
             Self::HoldOver { .. } => "hold-over",
             Self::HoldBooked { .. } => "hold-booked",

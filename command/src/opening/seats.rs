@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use usher_events::ids::{PlanName, SeatId, ShowingId};
 use usher_events::plan::{Plan, Showing};
 
+use super::choosing::Floor;
 use super::{Opening, Refusal, SeatConflict, SeatProblem};
 
 /// What a seat is in one showing.
@@ -17,12 +18,13 @@ pub(super) enum SeatState {
     Blocked,
 }
 
-/// The seats of a plan; the drawing itself is for the views.
+/// The seats of a plan; of the drawing only where they stand.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Hall {
     pub(super) seats: Vec<SeatId>,
     index: HashMap<SeatId, u32>,
     blocked: Vec<u32>,
+    pub(super) floor: Floor,
 }
 
 impl Hall {
@@ -30,7 +32,7 @@ impl Hall {
         let seats: Vec<SeatId> = plan.seating.seats().map(|seat| seat.seat_guid.clone()).collect();
         let index: HashMap<SeatId, u32> = seats.iter().cloned().zip(0..).collect();
         let blocked = plan.details.blocked.keys().filter_map(|seat| index.get(seat).copied()).collect();
-        Self { seats, index, blocked }
+        Self { seats, index, blocked, floor: Floor::new(plan) }
     }
 
     pub(super) fn find(&self, seat: &SeatId) -> Option<u32> {

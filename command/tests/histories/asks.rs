@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use usher_command::opening::{Command, Drawn, Schedule};
+use usher_command::opening::{Best, Command, Drawn, Relax, Schedule};
 use usher_command::quicknet;
 use usher_events::draw::commitment;
 use usher_events::event::{Beacon, BeaconValue};
@@ -85,7 +85,8 @@ fn visit() -> impl Strategy<Value = Step> {
         10 => visitor(|ticket| Command::Enter { ticket }),
         1 => visitor(|ticket| Command::Leave { ticket }),
         1 => visitor(|ticket| Command::LeaveWindow { ticket }),
-        12 => hold().prop_map(of_visitor),
+        8 => hold().prop_map(of_visitor),
+        4 => hold_best().prop_map(of_visitor),
         3 => extend().prop_map(of_visitor),
         2 => release().prop_map(of_visitor),
         10 => confirm().prop_map(|command| ask(Actor::Merchant("shop".into()), command)),
@@ -95,8 +96,10 @@ fn visit() -> impl Strategy<Value = Step> {
 
 /// Sent by the visitor whom it is about.
 fn of_visitor(command: Command) -> Step {
-    let (Command::Hold { ticket, .. } | Command::Extend { ticket, .. } | Command::Release { ticket, .. }) =
-        &command
+    let (Command::Hold { ticket, .. }
+    | Command::HoldBest { ticket, .. }
+    | Command::Extend { ticket, .. }
+    | Command::Release { ticket, .. }) = &command
     else {
         return ask(Actor::Operator("desk".into()), command);
     };
@@ -151,6 +154,7 @@ fn command() -> impl Strategy<Value = Command> {
         ticket().prop_map(|ticket| Command::Enter { ticket }),
         ticket().prop_map(|ticket| Command::LeaveWindow { ticket }),
         hold(),
+        hold_best(),
         extend(),
         release(),
         confirm(),
@@ -189,6 +193,17 @@ fn hold() -> impl Strategy<Value = Command> {
         ticket,
         showing,
         seats,
+    })
+}
+
+fn hold_best() -> impl Strategy<Value = Command> {
+    let relax = prop_oneof![Just(Relax::Nothing), Just(Relax::Single), Just(Relax::Split)];
+    let best = (0u32..5, relax).prop_map(|(count, relax)| Best { count, category: None, relax });
+    (id(), ticket(), showing_id(), best).prop_map(|(id, ticket, showing, best)| Command::HoldBest {
+        hold: HoldId(id),
+        ticket,
+        showing,
+        best,
     })
 }
 

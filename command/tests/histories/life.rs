@@ -128,7 +128,11 @@ impl Life {
             }
             Some(TicketState::Inside | TicketState::Spent | TicketState::Left) => {
                 let mut holds = self.accepted.iter().rev().filter_map(|request| match request.command {
-                    Command::Hold { hold, ticket: of, .. } if of == ticket => Some(hold),
+                    Command::Hold { hold, ticket: of, .. } | Command::HoldBest { hold, ticket: of, .. }
+                        if of == ticket =>
+                    {
+                        Some(hold)
+                    }
                     _ => None,
                 });
                 let (hold, booking) = (holds.next()?, BookingId(id(2)));
@@ -350,6 +354,7 @@ fn sender(actor: &Actor, command: &Command) -> Actor {
         | Command::Enter { ticket }
         | Command::LeaveWindow { ticket }
         | Command::Hold { ticket, .. }
+        | Command::HoldBest { ticket, .. }
         | Command::Extend { ticket, .. }
         | Command::Release { ticket, .. } => Actor::Visitor(*ticket),
         _ => actor.clone(),
@@ -359,7 +364,7 @@ fn sender(actor: &Actor, command: &Command) -> Actor {
 /// Whether whoever sends it chooses its id.
 fn names_its_id(command: &Command) -> bool {
     use Command::*;
-    matches!(command, Hold { .. } | Extend { .. } | Confirm { .. } | AdmitByHand { .. })
+    matches!(command, Hold { .. } | HoldBest { .. } | Extend { .. } | Confirm { .. } | AdmitByHand { .. })
 }
 
 /// Ids of what people name, and of what needs a key.

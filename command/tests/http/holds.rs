@@ -1,10 +1,10 @@
 //! Holding seats, extending and releasing.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::calls::id;
 use crate::instance::Instance;
-use crate::scenes::{extend, hold, opening, release};
+use crate::scenes::{extend, hold, hold_best, opening, release};
 
 #[tokio::test]
 async fn seats_are_held_once_and_the_same_again_answers_as_it_is_now() {
@@ -102,4 +102,18 @@ async fn a_closed_opening_lets_live_holds_finish_and_takes_no_new_ones() {
     instance.refused(hold(2, &a, &["G6"])).await.problem(409, "wrong-state");
     instance.refused(crate::scenes::join(&crate::calls::visitor('b'))).await.problem(409, "wrong-state");
     instance.send(&crate::scenes::confirm(3, 1, "p-1").by(&a.secret)).await.expect(201);
+}
+
+#[tokio::test]
+async fn the_best_seats_are_chosen_for_who_asks_for_some() {
+    let instance = Instance::new().await;
+    let [a, b] = instance.inside(['a', 'b']).await;
+    let held = instance.send(&hold_best(1, &a, json!({"count": 2}))).await.expect(201);
+    assert_eq!(held["seats"], json!(["G4", "G5"]));
+    let again = instance.send(&hold_best(1, &a, json!({"count": 2}))).await.expect(200);
+    assert_eq!(again["seats"], held["seats"]);
+    let three = |relax| hold_best(2, &b, json!({"count": 3, "category": "Prime", "relax": relax}));
+    let refused = instance.refused(three("split")).await.problem(409, "no-such-choice");
+    assert_eq!((&refused["free"], &refused["would_do"]), (&json!(4), &Value::Null));
+    instance.send(&hold_best(2, &b, json!({"count": 1, "relax": "single"}))).await.expect(201);
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::calls::{OPERATOR, id, put, visitor};
 use crate::instance::Instance;
 use crate::scenes::{
-    CONCERT, admit, confirm, enter, extend, hold, join, leave, opening, present, release, schedule,
+    CONCERT, admit, confirm, enter, extend, hold, hold_best, join, leave, opening, present, release, schedule,
 };
 
 /// What differs from run to run does not show.
@@ -58,6 +58,7 @@ async fn problems_of_seats_and_payments() {
     shows!(instance, hold(2, &b, &["G2", "Z9"]));
     shows!(instance, hold(2, &b, &["G2", "G2"]));
     shows!(instance, hold(2, &b, &["G2", "G3", "G4", "G5", "G6"]));
+    shows!(instance, hold_best(2, &b, json!({"count": 4})));
     shows!(instance, confirm(2, 1, "p-1").by(&a.secret));
     shows!(instance, confirm(2, 9, "p-1"));
     instance.send(&extend(1, 3, &a)).await.expect(201);

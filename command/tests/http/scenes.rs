@@ -78,6 +78,12 @@ pub(crate) fn hold(n: u128, visitor: &Visitor, seats: &[&str]) -> Call {
         .json(&json!({"showing": "evening", "seats": seats}))
 }
 
+pub(crate) fn hold_best(n: u128, visitor: &Visitor, best: Value) -> Call {
+    put(format!("{CONCERT}/holds/{}", id(n)))
+        .by(&visitor.secret)
+        .json(&json!({"showing": "evening", "best": best}))
+}
+
 pub(crate) fn extend(n: u128, extension: u128, visitor: &Visitor) -> Call {
     put(format!("{CONCERT}/holds/{}/extensions/{}", id(n), id(extension))).by(&visitor.secret)
 }

@@ -7,7 +7,9 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use usher_command::draw_keys::DrawKeys;
-use usher_command::opening::{Command, HoldState, Refusal, Request, Resource, Schedule, schedule_id};
+use usher_command::opening::{
+    Best, Command, HoldState, Refusal, Relax, Request, Resource, Schedule, schedule_id,
+};
 use usher_command::writer::Reply;
 use usher_events::draw::commitment;
 use usher_events::event::TicketState;
@@ -154,7 +156,7 @@ impl Crowd {
     /// What a client asks for next.
     pub(crate) fn next(&mut self, client: usize, random: &mut StdRng) -> Request {
         let request = self.clients[client].next(&self.overheard, random);
-        if let Command::Hold { hold, .. } = &request.command {
+        if let Command::Hold { hold, .. } | Command::HoldBest { hold, .. } = &request.command {
             self.clients[client].holds.push(*hold);
             self.overheard.push(*hold);
         }
@@ -205,7 +207,7 @@ fn learned(wants: Want, command: &Command, reply: &Reply, random: &mut StdRng) -
             Resource::Booking { .. } if random.random_bool(0.2) => Want::Leave,
             _ => Want::Enter,
         },
-        (Command::Hold { .. } | Command::Enter { .. }, Reply::Refused { refusal, .. }) => {
+        (Command::Hold { .. } | Command::HoldBest { .. } | Command::Enter { .. }, Reply::Refused { refusal, .. }) => {
             match refusal.as_ref() {
                 // Who has a hold to pay for pays late.
                 Refusal::Gone { .. } if !matches!(wants, Want::Pay(..)) => return None,
@@ -267,6 +269,11 @@ impl Client {
         let first = random.random_range(0..SEATS);
         let seats = (first..SEATS.min(first + random.random_range(1..4))).map(seat).collect();
         let showing = showing(["evening", "matinee"].choose(random).unwrap()).showing;
+        if random.random_bool(0.3) {
+            let relax = *[Relax::Nothing, Relax::Single, Relax::Split].choose(random).unwrap();
+            let best = Best { count: random.random_range(1..4), category: None, relax };
+            return Command::HoldBest { hold, ticket, showing, best };
+        }
         Command::Hold { hold, ticket, showing, seats }
     }
 

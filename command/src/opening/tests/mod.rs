@@ -2,6 +2,7 @@
 
 mod admission;
 mod beacon;
+mod best;
 mod draw;
 mod facts;
 mod holds;
@@ -212,6 +213,7 @@ fn usual_actor(command: &Command) -> Actor {
         | Command::Enter { ticket }
         | Command::LeaveWindow { ticket }
         | Command::Hold { ticket, .. }
+        | Command::HoldBest { ticket, .. }
         | Command::Extend { ticket, .. }
         | Command::Release { ticket, .. } => Actor::Visitor(*ticket),
         Command::Confirm { .. } | Command::Cancel { .. } => Actor::Merchant("shop".into()),

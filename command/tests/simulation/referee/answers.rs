@@ -146,6 +146,7 @@ impl Replay<'_> {
             command,
             Command::Join { .. }
                 | Command::Hold { .. }
+                | Command::HoldBest { .. }
                 | Command::Extend { .. }
                 | Command::AdmitByHand { .. }
                 | Command::AddShowing { .. }
