@@ -1,7 +1,7 @@
 //! What an operator decides for one opening.
 
 use garde::Validate;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How a hold becomes a booking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,30 @@ pub struct Policy {
     /// The most tickets the opening takes.
     #[garde(range(min = 1, max = 2_000_000))]
     pub max_tickets: u32,
+    /// Whether a hold may leave a single free seat only when no choice of its
+    /// size leaves none.
+    #[serde(deserialize_with = "switch", skip_serializing_if = "is_off")]
+    #[garde(skip)]
+    pub no_single_seat: bool,
+    /// Seconds before a showing starts until which wheelchair places are for
+    /// who needs them; none: they always are for everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[garde(inner(range(max = 31_536_000)))]
+    pub wheelchair_until_s: Option<u32>,
+    /// Whether a companion place is held only with its wheelchair place, until
+    /// that is for everybody.
+    #[serde(deserialize_with = "switch", skip_serializing_if = "is_off")]
+    #[garde(skip)]
+    pub companion_with_wheelchair: bool,
+}
+
+/// Null is off, as what is off is not written.
+fn switch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+fn is_off(switch: &bool) -> bool {
+    !switch
 }
 
 impl Default for Policy {
@@ -72,6 +96,9 @@ impl Default for Policy {
             away_after_s: 600,
             misses: 1,
             max_tickets: 2_000_000,
+            no_single_seat: false,
+            wheelchair_until_s: None,
+            companion_with_wheelchair: false,
         }
     }
 }

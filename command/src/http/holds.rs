@@ -34,6 +34,11 @@ struct HoldBody {
     /// Wheelchair and companion places are never among them.
     #[serde(default)]
     best: Option<BestBody>,
+    /// Whether somebody who sits there comes in a wheelchair. Where the
+    /// opening's rules keep wheelchair places, only then they may be held.
+    #[serde(default)]
+    #[schema(required = false)]
+    wheelchair: bool,
 }
 
 /// Seats by what they should be.
@@ -68,7 +73,7 @@ struct BestBody {
         (status = 403, description = "Problem `not-inside`"),
         (status = 401, description = "Problem `pass-refused` with a reason: expired, audience, unknown-key, signature, algorithm, issuer or malformed"),
         (status = 404, description = "Problem `unknown-opening`, `unknown-ticket` or `unknown-showing`"),
-        (status = 409, description = "Problem `seats-taken` names each seat and why; `no-such-choice` when there are no such best seats, with `free` and the relaxation that `would_do`; `too-many-seats`; `id-in-use`; `wrong-state`"),
+        (status = 409, description = "Problem `seats-taken` names each seat and why (held, booked, blocked, not_for_you), and the nearest `alternative` of the same size or null; `place-rule` names the `rule` (no_single_seat, wheelchair_kept, companion_with_wheelchair), the `seats` that it is about and the `alternative`; `no-such-choice` when there are no such best seats, with `free` and the relaxation that `would_do`; `too-many-seats`; `id-in-use`; `wrong-state`"),
         (status = 410, description = "Problem `gone`: the visit is over"),
         (status = 422, description = "Problem `unknown-seats` names them; `id-reused`")
     )
@@ -79,9 +84,9 @@ async fn hold(
     Holder { ticket, actor }: Holder,
     Json(body): Json<HoldBody>,
 ) -> Result<Response, Problem> {
-    let HoldBody { showing, seats, best } = body;
+    let HoldBody { showing, seats, best, wheelchair } = body;
     let command = match (seats, best) {
-        (Some(seats), None) => Command::Hold { hold, ticket, showing, seats },
+        (Some(seats), None) => Command::Hold { hold, ticket, showing, seats, wheelchair },
         (None, Some(BestBody { count, category, relax })) => {
             Command::HoldBest { hold, ticket, showing, best: Best { count, category, relax } }
         }

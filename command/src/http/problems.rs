@@ -29,9 +29,14 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
         Refusal::NothingToAdmit { free_slots, present } => {
             problem.with("free_slots", free_slots).with("present", present)
         }
-        Refusal::SeatsTaken { showing, conflicts } => {
-            problem.with("showing", showing).with("seats", conflicts)
+        Refusal::SeatsTaken { showing, conflicts, alternative } => {
+            problem.with("showing", showing).with("seats", conflicts).with("alternative", alternative)
         }
+        Refusal::PlaceRule { showing, rule, seats, alternative } => problem
+            .with("showing", showing)
+            .with("rule", rule)
+            .with("seats", seats)
+            .with("alternative", alternative),
         Refusal::NoSuchChoice { showing, count, free, would_do } => problem
             .with("showing", showing)
             .with("count", count)
@@ -81,6 +86,7 @@ fn status_and_title(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::NotInside { .. } => (StatusCode::FORBIDDEN, "The visitor is not in the seat window"),
         Refusal::NothingToAdmit { .. } => (StatusCode::CONFLICT, "Nobody can be admitted now"),
         Refusal::SeatsTaken { .. } => (StatusCode::CONFLICT, "Not every seat is free"),
+        Refusal::PlaceRule { .. } => (StatusCode::CONFLICT, "A rule about seats does not allow this"),
         Refusal::NoSuchChoice { .. } => (StatusCode::CONFLICT, "No free seats are as they were asked for"),
         Refusal::TooManySeats { .. } => (StatusCode::CONFLICT, "More seats than one visitor may have"),
         Refusal::HoldOver { .. } => (StatusCode::CONFLICT, "The hold is over"),

@@ -121,7 +121,15 @@ pub enum Command {
     /// Let the next ones in, by hand.
     AdmitByHand { admission: AdmissionId, count: u32 },
     /// Keep these seats for the visitor.
-    Hold { hold: HoldId, ticket: Ticket, showing: ShowingId, seats: Vec<SeatId> },
+    Hold {
+        hold: HoldId,
+        ticket: Ticket,
+        showing: ShowingId,
+        seats: Vec<SeatId>,
+        /// Whether somebody who sits there comes in a wheelchair.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        wheelchair: bool,
+    },
     /// Keep the best free seats for the visitor.
     HoldBest { hold: HoldId, ticket: Ticket, showing: ShowingId, best: Best },
     /// Keep them longer.

@@ -7,9 +7,9 @@ use usher_events::event::{
 use usher_events::ids::{ExtensionId, HoldId, SeatId, ShowingId, Ticket};
 use usher_events::time::Timestamp;
 
-use super::choosing::{Best, Relax, Survey};
+use super::choosing::{Best, Relax};
 use super::queue::Entry;
-use super::seats::{Hall, SeatState};
+use super::seats::SeatState;
 use super::{Decision, HoldState, Opening, OpeningState, Refusal, Resource, as_many_as_fit};
 
 /// One hold, also after its end.
@@ -34,7 +34,8 @@ impl Opening {
     /// Keeps `seats` for `ticket`: all of them or none.
     ///
     /// Refused when the visitor is not inside the seat window, when a seat is
-    /// not free (all of them are named), or over the policy's limit.
+    /// not free (all of them are named), against a rule about seats, or over the
+    /// policy's limit.
     pub(super) fn hold(
         &self,
         now: Timestamp,
@@ -42,6 +43,7 @@ impl Opening {
         ticket: Ticket,
         showing: &ShowingId,
         seats: &[SeatId],
+        wheelchair: bool,
     ) -> Result<Decision, Refusal> {
         let entry = self.may_hold(&ticket)?;
         if seats.is_empty() {
@@ -49,10 +51,7 @@ impl Opening {
         }
         self.check_limit(&ticket, seats.len())?;
         let (at, indexes) = self.known_seats(showing, seats)?;
-        let conflicts = self.conflicts(at, &indexes);
-        if !conflicts.is_empty() {
-            return Err(Refusal::SeatsTaken { showing: showing.clone(), conflicts });
-        }
+        self.check_places(now, at, &indexes, wheelchair)?;
         Ok(self.keep(now, hold, ticket, entry, showing, seats.to_vec()))
     }
 
@@ -108,14 +107,6 @@ impl Opening {
         let leave_by = entry.deadline.max(expires_at);
         let showing = showing.clone();
         Decision::Accepted(SeatsHeld { at: now, hold, ticket, showing, seats, expires_at, leave_by }.into())
-    }
-
-    /// The free seats of a showing that are for everybody.
-    fn survey<'a>(&'a self, showing: usize, hall: &'a Hall, category: Option<u16>) -> Survey<'a> {
-        let states = &self.showings[showing].states;
-        Survey::new(&hall.floor, category, |seat| {
-            states[seat] == SeatState::Free && hall.floor.is_for_all(seat)
-        })
     }
 
     /// New holds are for visitors inside, until the close.

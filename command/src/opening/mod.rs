@@ -8,6 +8,7 @@ mod choosing;
 mod command;
 mod draw;
 mod holds;
+mod places;
 mod queue;
 mod refusal;
 mod resource;
@@ -34,7 +35,7 @@ use usher_events::time::Timestamp;
 
 use crate::presence::Rules;
 
-pub use choosing::{Best, Relax};
+pub use choosing::{Best, PlaceRule, Relax};
 pub use command::{Command, Drawn, Request, Schedule, schedule_id};
 pub use draw::{HashJob, SeedNeeded, Undrawn};
 pub use queue::{Numbering, Queue};
@@ -244,7 +245,9 @@ impl Opening {
             Command::Enter { ticket } => self.enter(now, *ticket),
             Command::LeaveWindow { ticket } => self.leave_window(now, *ticket),
             Command::AdmitByHand { admission, count } => self.admit_by_hand(now, *admission, *count),
-            Command::Hold { hold, ticket, showing, seats } => self.hold(now, *hold, *ticket, showing, seats),
+            Command::Hold { hold, ticket, showing, seats, wheelchair } => {
+                self.hold(now, *hold, *ticket, showing, seats, *wheelchair)
+            }
             Command::HoldBest { hold, ticket, showing, best } => {
                 self.hold_best(now, *hold, *ticket, showing, best)
             }

@@ -6,7 +6,7 @@ use usher_events::ids::{HoldId, SeatId, ShowingId};
 use usher_events::time::Timestamp;
 
 use super::OpeningState;
-use super::choosing::Relax;
+use super::choosing::{PlaceRule, Relax};
 
 /// Why a seat cannot be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -18,6 +18,8 @@ pub enum SeatProblem {
     Booked,
     /// It is not sold.
     Blocked,
+    /// A rule keeps it for others.
+    NotForYou,
 }
 
 /// A seat that cannot be held, and why.
@@ -71,7 +73,9 @@ pub enum Refusal {
     #[error("nobody can be admitted now")]
     NothingToAdmit { free_slots: u32, present: u32 },
     #[error("not every seat is free")]
-    SeatsTaken { showing: ShowingId, conflicts: Vec<SeatConflict> },
+    SeatsTaken { showing: ShowingId, conflicts: Vec<SeatConflict>, alternative: Option<Vec<SeatId>> },
+    #[error("{}", .rule.says())]
+    PlaceRule { showing: ShowingId, rule: PlaceRule, seats: Vec<SeatId>, alternative: Option<Vec<SeatId>> },
     #[error("no free seats are as they were asked for")]
     NoSuchChoice { showing: ShowingId, count: u32, free: u32, would_do: Option<Relax> },
     #[error("more seats than one visitor may have")]
@@ -115,6 +119,7 @@ impl Refusal {
             Self::NotInside { .. } => "not-inside",
             Self::NothingToAdmit { .. } => "nothing-to-admit",
             Self::SeatsTaken { .. } => "seats-taken",
+            Self::PlaceRule { .. } => "place-rule",
             Self::NoSuchChoice { .. } => "no-such-choice",
             Self::TooManySeats { .. } => "too-many-seats",
             Self::HoldOver { .. } => "hold-over",
@@ -130,7 +135,7 @@ impl Refusal {
     /// The seats that were refused because they are taken, for analysts.
     pub fn seats(&self) -> impl Iterator<Item = (&ShowingId, &SeatId)> {
         let taken = match self {
-            Self::SeatsTaken { showing, conflicts } => Some((showing, conflicts)),
+            Self::SeatsTaken { showing, conflicts, .. } => Some((showing, conflicts)),
             _ => None,
         };
         taken

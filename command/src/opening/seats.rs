@@ -7,7 +7,7 @@ use usher_events::ids::{PlanName, SeatId, ShowingId};
 use usher_events::plan::{Plan, Showing};
 
 use super::choosing::Floor;
-use super::{Opening, Refusal, SeatConflict, SeatProblem};
+use super::{Opening, Refusal};
 
 /// What a seat is in one showing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,21 +91,11 @@ impl Opening {
         }
     }
 
-    /// Which of the seats are not free, and why.
-    pub(super) fn conflicts(&self, showing: usize, seats: &[u32]) -> Vec<SeatConflict> {
-        let (Some(shown), Some(hall)) = (self.showings.get(showing), self.hall_of(showing)) else {
-            return Vec::new();
-        };
-        let problem = |seat: &u32| match shown.states[*seat as usize] {
-            SeatState::Free => None,
-            SeatState::Held => Some(SeatProblem::Held),
-            SeatState::Booked => Some(SeatProblem::Booked),
-            SeatState::Blocked => Some(SeatProblem::Blocked),
-        };
-        let conflict = |seat: &u32| {
-            problem(seat).map(|why| SeatConflict { seat: hall.seats[*seat as usize].clone(), why })
-        };
-        seats.iter().filter_map(conflict).collect()
+    /// Whether nobody has any of the seats.
+    pub(super) fn all_free(&self, showing: usize, seats: &[u32]) -> bool {
+        let is_free =
+            |shown: &ShowingSeats| seats.iter().all(|seat| shown.states[*seat as usize] == SeatState::Free);
+        self.showings.get(showing).is_some_and(is_free)
     }
 
     // --- fold -------------------------------------------------------------

@@ -100,7 +100,7 @@ impl Opening {
             HoldState::Expired if now > hold.expires_at.plus_s(self.policy.late_payment_grace_s) => {
                 Err(RefundReason::TooLate)
             }
-            HoldState::Expired if !self.conflicts(hold.showing as usize, &hold.seats).is_empty() => {
+            HoldState::Expired if !self.all_free(hold.showing as usize, &hold.seats) => {
                 Err(RefundReason::SeatsTaken)
             }
             HoldState::Expired => Ok(true),

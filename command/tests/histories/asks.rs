@@ -193,6 +193,7 @@ fn hold() -> impl Strategy<Value = Command> {
         ticket,
         showing,
         seats,
+        wheelchair: false,
     })
 }
 

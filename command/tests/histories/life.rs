@@ -79,7 +79,7 @@ impl Life {
                 (
                     Actor::Visitor(*ticket),
                     CommandId(hold.0),
-                    Command::Hold { hold, ticket: *ticket, showing, seats },
+                    Command::Hold { hold, ticket: *ticket, showing, seats, wheelchair: false },
                 )
             }
             Step::Ask { actor, key, command } => {
@@ -124,7 +124,13 @@ impl Life {
                 let first = usize::from(pick % 5);
                 let seats = (first..=first + usize::from(pick % 2))
                     .filter_map(|i| SeatId::new(&format!("A{}", i + 1)).ok());
-                Command::Hold { hold: HoldId(id(1)), ticket, showing, seats: seats.collect() }
+                Command::Hold {
+                    hold: HoldId(id(1)),
+                    ticket,
+                    showing,
+                    seats: seats.collect(),
+                    wheelchair: false,
+                }
             }
             Some(TicketState::Inside | TicketState::Spent | TicketState::Left) => {
                 let mut holds = self.accepted.iter().rev().filter_map(|request| match request.command {

@@ -117,3 +117,21 @@ async fn the_best_seats_are_chosen_for_who_asks_for_some() {
     assert_eq!((&refused["free"], &refused["would_do"]), (&json!(4), &Value::Null));
     instance.send(&hold_best(2, &b, json!({"count": 1, "relax": "single"}))).await.expect(201);
 }
+
+#[tokio::test]
+async fn a_rule_about_seats_is_named_with_what_it_is_about_and_what_to_take_instead() {
+    let instance = Instance::new().await;
+    let mut body = opening(-1);
+    body["policy"]["no_single_seat"] = json!(true);
+    body["policy"]["wheelchair_until_s"] = json!(3_600);
+    body["details"]["hall-1"]["kinds"] = json!({"G8": "wheelchair"});
+    instance.open_with(body).await;
+    let [a] = instance.let_in(['a']).await;
+    let single = instance.refused(hold(1, &a, &["G3", "G4"])).await.problem(409, "place-rule");
+    assert_eq!((&single["rule"], &single["seats"]), (&json!("no_single_seat"), &json!(["G2"])));
+    assert_eq!(single["alternative"], json!(["G2", "G3"]));
+    let kept = instance.refused(hold(1, &a, &["G8"])).await.problem(409, "place-rule");
+    assert_eq!((&kept["rule"], &kept["seats"]), (&json!("wheelchair_kept"), &json!(["G8"])));
+    let wheelchair = json!({"showing": "evening", "seats": ["G8"], "wheelchair": true});
+    instance.send(&hold(1, &a, &[]).json(&wheelchair)).await.expect(201);
+}

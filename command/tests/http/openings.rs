@@ -57,7 +57,7 @@ async fn a_policy_changes_by_a_merge_patch_over_the_one_in_force() {
     assert_eq!(changed["policy"]["capacity"], 20);
     assert_eq!(changed["policy"]["admissions_per_minute"], 60);
     assert_eq!(changed["policy"]["max_seats"], 4, "what is not named stays");
-    let back = json!({"capacity": null, "admissions_per_minute": null});
+    let back = json!({"capacity": null, "admissions_per_minute": null, "no_single_seat": null});
     let changed = instance.send(&change(2, back)).await.expect(200);
     assert_eq!(changed["policy"]["capacity"], 200, "null brings the default back");
     assert_eq!(changed["policy"]["admissions_per_minute"], json!(null));

@@ -242,7 +242,7 @@ impl Client {
     fn same_id(&self, other: Request, ticket: Ticket) -> Request {
         let command = match other.command.clone() {
             Command::Hold { hold, ticket, seats, .. } => {
-                Command::Hold { hold, ticket, seats, showing: showing("tomorrow").showing }
+                Command::Hold { hold, ticket, seats, showing: showing("tomorrow").showing, wheelchair: false }
             }
             _ => return request(Actor::Visitor(ticket), None, Command::Join { ticket }),
         };
@@ -274,7 +274,7 @@ impl Client {
             let best = Best { count: random.random_range(1..4), category: None, relax };
             return Command::HoldBest { hold, ticket, showing, best };
         }
-        Command::Hold { hold, ticket, showing, seats }
+        Command::Hold { hold, ticket, showing, seats, wheelchair: false }
     }
 
     fn anything(&mut self, ticket: Ticket, random: &mut StdRng) -> Request {

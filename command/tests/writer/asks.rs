@@ -78,6 +78,7 @@ pub(crate) fn hold(id: u128, visitor: u8, seats: &[usize]) -> Command {
         ticket: ticket(visitor),
         showing: showing(),
         seats: seats.iter().copied().map(seat).collect(),
+        wheelchair: false,
     }
 }
 

@@ -128,7 +128,7 @@ impl World {
                 let ticket = someone(self, TicketState::Inside);
                 let showing = if which % 2 == 0 { "evening" } else { "matinee" };
                 let (showing, seats) = (ShowingId::new(showing).unwrap(), self.seats(which));
-                (ticket, Command::Hold { hold: HoldId(self.id()), ticket, showing, seats })
+                (ticket, Command::Hold { hold: HoldId(self.id()), ticket, showing, seats, wheelchair: false })
             }
             20..=23 => return self.go_on_with_a_hold(what, who, which),
             24 => return self.cancel(who),

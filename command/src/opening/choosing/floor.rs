@@ -94,7 +94,7 @@ impl Floor {
     }
 
     /// How far a seat is from the focal point.
-    pub(super) fn far(&self, seat: usize) -> u16 {
+    pub(in crate::opening) fn far(&self, seat: usize) -> u16 {
         self.spots[seat].far
     }
 
@@ -117,9 +117,51 @@ impl Floor {
         self.spots[seat].category
     }
 
-    /// Whether a seat is for everybody.
+    /// The category of all of `seats`, if they are of one.
+    pub(in crate::opening) fn common_category(&self, seats: &[u32]) -> Option<u16> {
+        let mut categories = seats.iter().map(|seat| self.category_of(*seat as usize));
+        let first = categories.next()?;
+        categories.all(|category| category == first).then_some(first)
+    }
+
+    /// How far each seat is from the middle of `seats`.
+    pub(in crate::opening) fn far_from(&self, seats: &[u32]) -> Vec<u16> {
+        let count = seats.len().max(1) as f64;
+        let places = || seats.iter().map(|seat| self.spots[*seat as usize].place());
+        let (x, y) = (places().map(|at| at.x).sum::<f64>(), places().map(|at| at.y).sum::<f64>());
+        self.distances(Point { x: x / count, y: y / count })
+    }
+
+    pub(super) fn kind(&self, seat: usize) -> Option<SeatKind> {
+        self.spots[seat].kind
+    }
+
+    /// Whether a seat is neither a wheelchair place nor one beside it.
     pub(in crate::opening) fn is_for_all(&self, seat: usize) -> bool {
-        !matches!(self.spots[seat].kind, Some(SeatKind::Wheelchair | SeatKind::Companion))
+        self.special_kind(seat).is_none()
+    }
+
+    /// What a seat is that is a wheelchair place or one beside it.
+    pub(in crate::opening) fn special_kind(&self, seat: usize) -> Option<SeatKind> {
+        self.kind(seat).filter(|kind| matches!(kind, SeatKind::Wheelchair | SeatKind::Companion))
+    }
+
+    /// What those of `seats` are that are wheelchair places or beside them.
+    pub(in crate::opening) fn special_kinds(&self, seats: &[u32]) -> Vec<SeatKind> {
+        seats.iter().filter_map(|seat| self.special_kind(*seat as usize)).collect()
+    }
+
+    /// The wheelchair places of a companion's: those that are side by side
+    /// with it, with nothing but such places between.
+    pub(super) fn wheelchairs_of(&self, companion: usize) -> Vec<u32> {
+        let special = |seat: &usize| !self.is_for_all(*seat);
+        let before = (0..companion).rev().take_while(|seat| self.beside(seat + 1) && special(seat));
+        let after = (companion + 1..self.len()).take_while(|seat| self.beside(*seat) && special(seat));
+        before
+            .chain(after)
+            .filter(|seat| self.kind(*seat) == Some(SeatKind::Wheelchair))
+            .filter_map(|seat| u32::try_from(seat).ok())
+            .collect()
     }
 }
 

@@ -4,13 +4,17 @@
 //! so no fold ever chooses again.
 
 mod floor;
+mod rules;
 mod search;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use rules::PlaceRule;
+
 pub(super) use floor::Floor;
+pub(super) use rules::PlaceRules;
 pub(super) use search::Survey;
 
 /// How far the best seats may be from what people like, step by step: each

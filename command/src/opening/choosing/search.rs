@@ -54,10 +54,12 @@ struct Part {
 }
 
 impl<'a> Survey<'a> {
-    /// Looks at the seats for which `is_free`, to choose from `category`.
+    /// Looks at the seats for which `is_free`, to choose from `category` those
+    /// that are the least far.
     pub(in crate::opening) fn new(
         floor: &'a Floor,
         category: Option<u16>,
+        how_far: impl Fn(usize) -> u16,
         is_free: impl Fn(usize) -> bool,
     ) -> Self {
         let seats = floor.len();
@@ -67,7 +69,7 @@ impl<'a> Survey<'a> {
         for seat in 0..seats {
             far.push(far_so_far);
             unwanted.push(unwanted_so_far);
-            far_so_far += u32::from(floor.far(seat));
+            far_so_far += u32::from(how_far(seat));
             unwanted_so_far += u32::from(category.is_some_and(|asked| asked != floor.category_of(seat)));
             if !is_free(seat) {
                 continue;
@@ -88,6 +90,24 @@ impl<'a> Survey<'a> {
     pub(in crate::opening) fn best(&self, count: usize, relax: Relax) -> Option<Choice> {
         let together = self.together(count).filter(|choice| choice.score.relaxed <= relax);
         together.or_else(|| if relax >= Relax::Split { self.split(count) } else { None })
+    }
+
+    /// The free seats that would be without a free neighbour if `seats` were
+    /// taken, and are not now.
+    pub(in crate::opening) fn singles_left(&self, seats: &[u32]) -> Vec<u32> {
+        let stays = |seat: usize, run: &Range<usize>| {
+            run.contains(&seat) && u32::try_from(seat).is_ok_and(|seat| !seats.contains(&seat))
+        };
+        let mut singles = Vec::new();
+        for seat in seats.iter().map(|seat| *seat as usize) {
+            let Some(run) = self.runs.get(self.run_of[seat] as usize) else { continue };
+            let left = seat.checked_sub(1).filter(|left| !stays(left.wrapping_sub(1), run));
+            let right = Some(seat + 1).filter(|right| !stays(right + 1, run));
+            singles.extend(indexes([left, right].into_iter().flatten().filter(|single| stays(*single, run))));
+        }
+        singles.sort_unstable();
+        singles.dedup();
+        singles
     }
 
     /// How many free seats there are to choose from.
@@ -161,6 +181,6 @@ impl<'a> Survey<'a> {
     }
 }
 
-fn indexes(seats: Range<usize>) -> impl Iterator<Item = u32> {
+fn indexes(seats: impl Iterator<Item = usize>) -> impl Iterator<Item = u32> {
     seats.filter_map(|seat| u32::try_from(seat).ok())
 }

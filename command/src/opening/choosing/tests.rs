@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use usher_events::plan::{Plan, SeatKind};
 
 use super::search::Score;
-use super::{Floor, Relax, Survey};
+use super::{Floor, PlaceRule, PlaceRules, Relax, Survey};
 
 /// A seat of a random hall.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,8 @@ struct Sketch {
 #[derive(Debug, Clone)]
 struct Hall {
     rows: Vec<Vec<Sketch>>,
-    /// How far each row is set off to the right, in fifths of a seat.
+    /// How far each row is set off to the right, in steps by which no seat
+    /// comes to be as near to one of the next row as to another.
     offsets: Vec<u8>,
 }
 
@@ -58,7 +59,7 @@ impl Hall {
     fn seats(&self) -> Vec<Seen> {
         let mut seen = Vec::new();
         for (row, sketches) in self.rows.iter().enumerate() {
-            let mut x = f64::from(self.offsets[row]) * 5.0;
+            let mut x = f64::from(self.offsets[row]) * 4.0;
             for (i, sketch) in sketches.iter().enumerate() {
                 x += if i == 0 { 0.0 } else { 25.0 } + if sketch.aisle_before && i > 0 { 25.0 } else { 0.0 };
                 seen.push(Seen { row, x, y: row as f64 * 30.0, sketch: *sketch });
@@ -210,7 +211,7 @@ proptest! {
         let floor = Floor::new(&hall.plan());
         let category = prime.then(|| floor.category("Prime").unwrap());
         let free = |seat: usize| !exhaustive.seats[seat].sketch.taken && floor.is_for_all(seat);
-        let found = Survey::new(&floor, category, free).best(count, relax);
+        let found = Survey::new(&floor, category, |seat| floor.far(seat), free).best(count, relax);
         let best = exhaustive.best(count, prime, relax);
         prop_assert_eq!(found.as_ref().map(|choice| choice.score), best);
         if let Some(choice) = found {
@@ -218,5 +219,89 @@ proptest! {
             prop_assert!(seats.iter().all(|seat| free(*seat)), "{:?}", seats);
             prop_assert_eq!(exhaustive.score(&seats), Some(choice.score), "{:?}", seats);
         }
+    }
+}
+
+/// The rules by the drawing: which seats of `chosen` are not for who asks.
+fn kept_from(
+    hall: &Exhaustive,
+    rules: PlaceRules,
+    chosen: &[usize],
+    wheelchair: bool,
+) -> Vec<(u32, PlaceRule)> {
+    let kind = |s: usize| hall.seats[s].sketch.kind;
+    let special = |s: usize| matches!(kind(s), Some(SeatKind::Wheelchair | SeatKind::Companion));
+    // Side by side with nothing but special places between.
+    let linked = |a: usize, b: usize| {
+        let (a, b) = (a.min(b), a.max(b));
+        (a..=b).all(special) && (a..b).all(|s| hall.neighbours(s, s + 1))
+    };
+    let its_places = |companion: usize| -> Vec<usize> {
+        let all = 0..hall.seats.len();
+        all.filter(|s| kind(*s) == Some(SeatKind::Wheelchair) && linked(companion, *s)).collect()
+    };
+    let mut broken = Vec::new();
+    for seat in chosen {
+        if kind(*seat) == Some(SeatKind::Wheelchair) && rules.wheelchair_kept && !wheelchair {
+            broken.push((*seat as u32, PlaceRule::WheelchairKept));
+        }
+        if kind(*seat) == Some(SeatKind::Companion) && rules.companion_with_wheelchair {
+            let places = its_places(*seat);
+            if !places.is_empty() && !places.iter().any(|place| chosen.contains(place)) {
+                broken.push((*seat as u32, PlaceRule::CompanionWithWheelchair));
+            }
+        }
+    }
+    broken
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn the_rules_about_seats_are_as_whoever_looks_at_the_hall_sees_them(
+        hall in hall(), picks in vec(any::<prop::sample::Index>(), 1..=4), switches in any::<[bool; 4]>(),
+    ) {
+        let exhaustive = Exhaustive::new(&hall);
+        let floor = Floor::new(&hall.plan());
+        let mut chosen: Vec<usize> = picks.iter().map(|pick| pick.index(exhaustive.seats.len())).collect();
+        chosen.sort_unstable();
+        chosen.dedup();
+        let seats: Vec<u32> = chosen.iter().map(|seat| *seat as u32).collect();
+        let [no_single_seat, wheelchair_kept, companion_with_wheelchair, wheelchair] = switches;
+        let rules = PlaceRules { no_single_seat, wheelchair_kept, companion_with_wheelchair };
+        prop_assert_eq!(
+            rules.not_for_you(&floor, &seats, wheelchair),
+            kept_from(&exhaustive, rules, &chosen, wheelchair)
+        );
+
+        let free: Vec<usize> =
+            chosen.iter().copied().filter(|seat| !exhaustive.seats[*seat].sketch.taken).collect();
+        let prime: Vec<bool> = free.iter().map(|seat| exhaustive.seats[*seat].sketch.prime).collect();
+        let category = match prime.as_slice() {
+            [] => return Ok(()),
+            all if all.iter().all(|prime| *prime) => Some("Prime"),
+            all if all.iter().all(|prime| !prime) => Some("Rest"),
+            _ => None,
+        };
+        let seats: Vec<u32> = free.iter().map(|seat| *seat as u32).collect();
+        prop_assert_eq!(floor.common_category(&seats), category.map(|name| floor.category(name).unwrap()));
+        let is_free = |seat: usize| is_open(&exhaustive.seats[seat].sketch);
+        let survey = Survey::new(&floor, floor.common_category(&seats), |seat| floor.far(seat), is_free);
+        let all = 0..exhaustive.seats.len();
+        let candidates: Vec<usize> = all
+            .clone()
+            .filter(|s| is_free(*s))
+            .filter(|s| category.is_none_or(|name| (name == "Prime") == exhaustive.seats[*s].sketch.prime))
+            .collect();
+        let clean = |set: &Vec<usize>| {
+            exhaustive.score(set).is_some_and(|score| score.relaxed == Relax::Nothing)
+        };
+        let another = sets(&candidates, free.len()).iter().any(clean);
+        // Only seats for everybody have neighbours that anybody could take.
+        let taken_now: Vec<usize> = free.iter().copied().filter(|seat| is_free(*seat)).collect();
+        let left = all.filter(|s| exhaustive.is_left_single(*s, &taken_now)).map(|s| s as u32);
+        let expected: Vec<u32> = if no_single_seat && another { left.collect() } else { vec![] };
+        prop_assert_eq!(rules.singles_left(&survey, &seats), expected);
     }
 }

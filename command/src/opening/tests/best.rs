@@ -4,6 +4,7 @@ use serde_json::json;
 use usher_events::event::*;
 use usher_events::ids::Ticket;
 use usher_events::plan::Plan;
+use usher_events::policy::Policy;
 
 use super::facts::*;
 use super::{Given, Refusal, at, given};
@@ -33,9 +34,14 @@ fn cinema() -> Plan {
     .unwrap()
 }
 
-/// Ann is inside, and Ben has these seats of the cinema already.
 fn cinema_where_ben_has(names: &[&str]) -> Given {
-    let mut events = open_as(Schedule { plans: [(plan_name("hall"), cinema())].into(), ..schedule() });
+    cinema_with(policy(), names)
+}
+
+/// Ann is inside, and Ben has these seats of the cinema already.
+pub(super) fn cinema_with(policy: Policy, names: &[&str]) -> Given {
+    let plans = [(plan_name("hall"), cinema())].into();
+    let mut events = open_as(Schedule { plans, policy, ..schedule() });
     events.extend([joined(ANN, 1), joined(BEN, 2), admitted(at(1), &[(ANN, 1), (BEN, 2)])]);
     events.extend([entered(ANN, at(1)), entered(BEN, at(1))]);
     if !names.is_empty() {
@@ -57,14 +63,18 @@ fn held_by_ann(names: &[&str]) -> Event {
     held(at(1), 1, ANN, names)
 }
 
-/// Everything is taken but these.
 fn only_free(names: &[&str]) -> Given {
+    only_free_with(policy(), names)
+}
+
+/// Everything is taken but these.
+pub(super) fn only_free_with(policy: Policy, names: &[&str]) -> Given {
     let taken: Vec<String> = "ABCDE"
         .chars()
         .flat_map(|row| (1..=10).map(move |number| format!("{row}{number}")))
         .filter(|seat| !names.contains(&seat.as_str()))
         .collect();
-    cinema_where_ben_has(&taken.iter().map(String::as_str).collect::<Vec<_>>())
+    cinema_with(policy, &taken.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn no_such(count: u32, free: u32, would_do: Option<Relax>) -> Refusal {

@@ -320,7 +320,13 @@ pub(super) fn refund_due(now: Timestamp, id: u8, ticket: Ticket, reason: RefundR
 // --- commands ---------------------------------------------------------------
 
 pub(super) fn hold(hold: u8, ticket: Ticket, names: &[&str]) -> Command {
-    Command::Hold { hold: hold_id(hold), ticket, showing: showing_id(EVENING), seats: seats(names) }
+    Command::Hold {
+        hold: hold_id(hold),
+        ticket,
+        showing: showing_id(EVENING),
+        seats: seats(names),
+        wheelchair: false,
+    }
 }
 
 pub(super) fn extend(hold: u8, ticket: Ticket, extension: u8) -> Command {
@@ -353,7 +359,7 @@ pub(super) fn command_of(event: &Event) -> Option<Command> {
     Some(match event.clone() {
         Event::OpeningScheduled(_) => Command::Schedule(Box::new(schedule())),
         Event::SeatsHeld(SeatsHeld { hold, ticket, showing, seats, .. }) => {
-            Command::Hold { hold, ticket, showing, seats }
+            Command::Hold { hold, ticket, showing, seats, wheelchair: false }
         }
         Event::HoldExtended(HoldExtended { hold, ticket, extension, .. }) => {
             Command::Extend { hold, ticket, extension }

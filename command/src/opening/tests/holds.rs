@@ -7,13 +7,14 @@ use super::facts::*;
 use super::{Refusal, Resource, at, given, just_before};
 use crate::opening::{Command, HoldState, OpeningState, SeatConflict, SeatProblem};
 
-fn taken(conflicts: &[(&str, SeatProblem)]) -> Refusal {
+fn taken(conflicts: &[(&str, SeatProblem)], alternative: Option<&[&str]>) -> Refusal {
     let conflict = |(seat, why): &(&str, SeatProblem)| {
         let seat = seats(&[seat]).remove(0);
         SeatConflict { seat, why: *why }
     };
     let conflicts = conflicts.iter().map(conflict).collect();
-    Refusal::SeatsTaken { showing: showing_id(EVENING), conflicts }
+    let alternative = alternative.map(seats);
+    Refusal::SeatsTaken { showing: showing_id(EVENING), conflicts, alternative }
 }
 
 #[test]
@@ -27,8 +28,10 @@ fn a_hold_of_taken_seats_names_each_seat_and_why() {
         .and(held(at(2), 1, BEN, &["A1", "A2"]))
         .and(held(at(2), 2, BEN, &["B1"]))
         .and(BookingConfirmed { visit_ended: false, ..booked(at(3), 2, BEN, &["B1"]) }.into());
-    let refusal =
-        taken(&[("A1", SeatProblem::Held), ("B1", SeatProblem::Booked), ("B4", SeatProblem::Blocked)]);
+    let refusal = taken(
+        &[("A1", SeatProblem::Held), ("B1", SeatProblem::Booked), ("B4", SeatProblem::Blocked)],
+        Some(&["A3", "A4", "B2", "B3"]),
+    );
     let seats_named = refusal.seats().count();
     assert_eq!(seats_named, 3, "each is counted for analysts");
     held_and_booked.when(hold(3, ANN, &["A1", "A3", "B1", "B4"])).then_refused(refusal);
@@ -37,7 +40,9 @@ fn a_hold_of_taken_seats_names_each_seat_and_why() {
 #[test]
 fn a_refused_hold_changes_nothing_and_its_id_may_be_used_again() {
     let mut inside = given(ann_and_ben_inside()).and(held(at(2), 1, BEN, &["A1"]));
-    inside.when(hold(2, ANN, &["A1", "A2"])).then_refused(taken(&[("A1", SeatProblem::Held)]));
+    inside
+        .when(hold(2, ANN, &["A1", "A2"]))
+        .then_refused(taken(&[("A1", SeatProblem::Held)], Some(&["A2", "A3"])));
     inside.done(hold(2, ANN, &["A2", "A3"]));
 }
 
@@ -45,7 +50,15 @@ fn a_refused_hold_changes_nothing_and_its_id_may_be_used_again() {
 fn the_same_seat_of_another_showing_is_another_seat() {
     let inside = given(ann_and_ben_inside()).and(held(at(2), 1, BEN, &["A1"]));
     let showing = showing_id("matinee");
-    inside.when(Command::Hold { hold: hold_id(2), ticket: ANN, showing, seats: seats(&["A1"]) }).event();
+    inside
+        .when(Command::Hold {
+            hold: hold_id(2),
+            ticket: ANN,
+            showing,
+            seats: seats(&["A1"]),
+            wheelchair: false,
+        })
+        .event();
 }
 
 #[test]
@@ -73,8 +86,13 @@ fn a_hold_names_seats_that_exist_each_once_and_at_least_one() {
     let refusal = Refusal::UnknownSeats { showing, seats: unknown };
     inside.when(hold(1, ANN, &["Z1", "A1", "Z2"])).then_refused(refusal);
     let showing = showing_id("never");
-    let command =
-        Command::Hold { hold: hold_id(1), ticket: ANN, showing: showing.clone(), seats: seats(&["A1"]) };
+    let command = Command::Hold {
+        hold: hold_id(1),
+        ticket: ANN,
+        showing: showing.clone(),
+        seats: seats(&["A1"]),
+        wheelchair: false,
+    };
     inside.when(command).then_refused(Refusal::UnknownShowing { showing });
 }
 
@@ -155,7 +173,7 @@ fn a_released_holds_seats_are_free_again() {
     inside.done(release(1, ANN));
     inside.done(hold(2, BEN, &["A1"]));
     inside.when(release(1, ANN)).then_repeated();
-    inside.when(hold(3, ANN, &["A1"])).then_refused(taken(&[("A1", SeatProblem::Held)]));
+    inside.when(hold(3, ANN, &["A1"])).then_refused(taken(&[("A1", SeatProblem::Held)], Some(&["A2"])));
 }
 
 #[test]
@@ -194,7 +212,7 @@ fn holds_expire_on_time_and_their_seats_are_free_again() {
     inside.when(Command::ExpireHolds).then(expired(at(302), 1, ANN, &["A1"]));
     inside.done(Command::ExpireHolds);
     inside.when(hold(3, BEN, &["A1"])).event();
-    inside.when(hold(3, BEN, &["A2"])).then_refused(taken(&[("A2", SeatProblem::Held)]));
+    inside.when(hold(3, BEN, &["A2"])).then_refused(taken(&[("A2", SeatProblem::Held)], Some(&["A1"])));
     let Resource::Hold { state, .. } = inside.resource(&release(1, ANN)) else {
         panic!("a hold is still known after its end");
     };
@@ -222,7 +240,7 @@ fn a_swapped_hold_has_the_new_seats_and_keeps_its_end() {
     };
     let mut inside = given(ann_and_ben_inside()).and(held(at(2), 1, ANN, &["A1", "A2"])).and(swapped.into());
     inside.when(hold(2, BEN, &["A1"])).event();
-    let both = taken(&[("A2", SeatProblem::Held), ("A3", SeatProblem::Held)]);
+    let both = taken(&[("A2", SeatProblem::Held), ("A3", SeatProblem::Held)], Some(&["B1", "B2"]));
     inside.when(hold(2, BEN, &["A2", "A3"])).then_refused(both);
     inside.now = at(302);
     inside.when(Command::ExpireHolds).then(expired(at(302), 1, ANN, &["A2", "A3"]));
@@ -238,7 +256,7 @@ fn seats_that_are_blocked_later_are_not_held_and_unblocked_ones_are() {
         reason: "broken".to_owned(),
     };
     let inside = given(ann_inside()).and(block.into());
-    inside.when(hold(1, ANN, &["A1"])).then_refused(taken(&[("A1", SeatProblem::Blocked)]));
+    inside.when(hold(1, ANN, &["A1"])).then_refused(taken(&[("A1", SeatProblem::Blocked)], Some(&["A2"])));
     let repaired = inside.and(SeatsUnblocked { at: at(3), showing, seats: blocked }.into());
     repaired.when(hold(1, ANN, &["A1"])).event();
 }

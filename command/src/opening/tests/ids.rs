@@ -113,7 +113,7 @@ fn a_digest_depends_on_the_opening_the_verb_and_all_of_the_content() {
     let seats: Vec<SeatId> = seats(&["A1"]);
     assert_eq!(hold(1, ANN, &["A1"]).digest(&other), {
         let showing = showing_id(EVENING);
-        Command::Hold { hold: hold_id(1), ticket: ANN, showing, seats }.digest(&other)
+        Command::Hold { hold: hold_id(1), ticket: ANN, showing, seats, wheelchair: false }.digest(&other)
     });
 }
 
@@ -167,7 +167,13 @@ fn whoever_takes_a_timers_id_stops_no_timer() {
         [(Command::ExpireHolds, at(302)), (Command::EndVisits, at(601)), (Command::CloseOnTime, at(36_000))]
     {
         let hold = HoldId(timer.timer_id(&opening_id(), due).0);
-        inside.done(Command::Hold { hold, ticket: BEN, showing: showing_id(EVENING), seats: seats(&["B1"]) });
+        inside.done(Command::Hold {
+            hold,
+            ticket: BEN,
+            showing: showing_id(EVENING),
+            seats: seats(&["B1"]),
+            wheelchair: false,
+        });
         inside.done(Command::Release { hold, ticket: BEN });
     }
     for (timer, due) in
@@ -196,7 +202,13 @@ fn whoever_takes_the_id_of_anothers_command_keeps_nobody_out() {
         let taken = command.own_id(&command.digest(&opening_id())).unwrap();
         let hold = HoldId(taken.0);
         let seats = seats(&["B1"]);
-        line.done(Command::Hold { hold, ticket: BEN, showing: showing_id(EVENING), seats });
+        line.done(Command::Hold {
+            hold,
+            ticket: BEN,
+            showing: showing_id(EVENING),
+            seats,
+            wheelchair: false,
+        });
         line.done(Command::Release { hold, ticket: BEN });
         line.done(command);
     }

@@ -8,6 +8,7 @@ mod facts;
 mod holds;
 mod ids;
 mod joining;
+mod places;
 mod presence;
 mod rate;
 mod schedule;

@@ -179,7 +179,15 @@ fn plans_and_showings_are_added_while_open_and_their_seats_are_sold() {
         .then(ShowingAdded { at: at(1), showing: showing.clone() });
     inside.done(Command::AddShowing { showing });
     let showing = showing_id("midnight");
-    inside.when(Command::Hold { hold: hold_id(1), ticket: ANN, showing, seats: seats(&["A1"]) }).event();
+    inside
+        .when(Command::Hold {
+            hold: hold_id(1),
+            ticket: ANN,
+            showing,
+            seats: seats(&["A1"]),
+            wheelchair: false,
+        })
+        .event();
     inside.when(Command::Pause).event();
 }
 

@@ -86,7 +86,8 @@ fn a_late_payment_books_while_every_seat_is_still_free() {
     assert_eq!(booked.ticket(ANN).0, TicketState::Done);
     let free_again = SeatConflict { seat: seats(&["A1"]).remove(0), why: SeatProblem::Booked };
     let inside = booked.and(admitted(at(903), &[(BEN, 2)])).and(entered(BEN, at(903)));
-    let refusal = Refusal::SeatsTaken { showing: showing_id(EVENING), conflicts: vec![free_again] };
+    let (conflicts, alternative) = (vec![free_again], Some(seats(&["B1"])));
+    let refusal = Refusal::SeatsTaken { showing: showing_id(EVENING), conflicts, alternative };
     inside.when(hold(2, BEN, &["A1"])).then_refused(refusal);
 }
 

@@ -1,0 +1,110 @@
+//! Whether seats may be held: free, for who asks, by the rules about seats,
+//! and what else there is when they may not.
+
+use usher_events::ids::SeatId;
+use usher_events::plan::SeatKind;
+use usher_events::time::Timestamp;
+
+use super::choosing::{PlaceRule, PlaceRules, Relax, Survey};
+use super::seats::{Hall, SeatState};
+use super::{Opening, Refusal, SeatConflict, SeatProblem};
+
+impl Opening {
+    /// All of `seats` may be held together. Otherwise each that cannot is named
+    /// with its reason, or the rule that is against them; and the nearest seats
+    /// that may be held instead.
+    pub(super) fn check_places(
+        &self,
+        now: Timestamp,
+        showing: usize,
+        seats: &[u32],
+        wheelchair: bool,
+    ) -> Result<(), Refusal> {
+        let (Some(shown), Some(hall)) = (self.showings.get(showing), self.hall_of(showing)) else {
+            return Ok(());
+        };
+        let rules = PlaceRules::in_force(&self.policy, &shown.showing, now);
+        let not_for_you = rules.not_for_you(&hall.floor, seats, wheelchair);
+        let taken = conflicts(&shown.states, hall, seats, &not_for_you);
+        let alternative = || self.alternative(showing, hall, &rules, seats, wheelchair);
+        let id = shown.showing.showing.clone();
+        if taken.iter().any(|conflict| conflict.why != SeatProblem::NotForYou) {
+            let alternative = alternative();
+            return Err(Refusal::SeatsTaken { showing: id, conflicts: taken, alternative });
+        }
+        if let Some((_, rule)) = not_for_you.first() {
+            let of_rule = not_for_you.iter().filter(|(_, broken)| broken == rule);
+            let against: Vec<u32> = of_rule.map(|(seat, _)| *seat).collect();
+            let (seats, alternative) = (hall.ids(&against), alternative());
+            return Err(Refusal::PlaceRule { showing: id, rule: *rule, seats, alternative });
+        }
+        let singles =
+            rules.singles_left(&self.survey(showing, hall, hall.floor.common_category(seats)), seats);
+        if singles.is_empty() {
+            return Ok(());
+        }
+        let (seats, alternative) = (hall.ids(&singles), alternative());
+        Err(Refusal::PlaceRule { showing: id, rule: PlaceRule::NoSingleSeat, seats, alternative })
+    }
+
+    /// The free seats of a showing that are for everybody, by how good they are.
+    pub(super) fn survey<'a>(&self, showing: usize, hall: &'a Hall, category: Option<u16>) -> Survey<'a> {
+        let states = &self.showings[showing].states;
+        Survey::new(
+            &hall.floor,
+            category,
+            |seat| hall.floor.far(seat),
+            |seat| states[seat] == SeatState::Free && hall.floor.is_for_all(seat),
+        )
+    }
+
+    /// As many free seats as near as possible to `seats`, which would not be
+    /// refused; of the same category, if there are. For who comes in a
+    /// wheelchair they are among the places for that.
+    fn alternative(
+        &self,
+        showing: usize,
+        hall: &Hall,
+        rules: &PlaceRules,
+        seats: &[u32],
+        wheelchair: bool,
+    ) -> Option<Vec<SeatId>> {
+        let (floor, states) = (&hall.floor, &self.showings[showing].states);
+        let kinds = if wheelchair { floor.special_kinds(seats) } else { Vec::new() };
+        let is_of_kind = |seat: usize| match floor.special_kind(seat) {
+            None => kinds.is_empty(),
+            Some(kind) => kinds.contains(&kind),
+        };
+        let far = floor.far_from(seats);
+        let nearest = |category| {
+            let free = |seat: usize| states[seat] == SeatState::Free && is_of_kind(seat);
+            Survey::new(floor, category, |seat| far[seat], free).best(seats.len(), Relax::Split)
+        };
+        let category = floor.common_category(seats);
+        let same = category.and_then(|category| nearest(Some(category)));
+        let found = same.or_else(|| nearest(None))?.seats;
+        let places =
+            |kinds: Vec<SeatKind>| kinds.iter().filter(|kind| **kind == SeatKind::Wheelchair).count();
+        let enough = places(floor.special_kinds(&found)) >= places(kinds);
+        (enough && rules.not_for_you(floor, &found, wheelchair).is_empty()).then(|| hall.ids(&found))
+    }
+}
+
+/// Which of the seats cannot be held, and why.
+fn conflicts(
+    states: &[SeatState],
+    hall: &Hall,
+    seats: &[u32],
+    not_for_you: &[(u32, PlaceRule)],
+) -> Vec<SeatConflict> {
+    let is_for_others = |seat: u32| not_for_you.iter().any(|(other, _)| *other == seat);
+    let problem = |seat: u32| match states[seat as usize] {
+        SeatState::Free => is_for_others(seat).then_some(SeatProblem::NotForYou),
+        SeatState::Held => Some(SeatProblem::Held),
+        SeatState::Booked => Some(SeatProblem::Booked),
+        SeatState::Blocked => Some(SeatProblem::Blocked),
+    };
+    let conflict =
+        |seat: &u32| problem(*seat).map(|why| SeatConflict { seat: hall.seats[*seat as usize].clone(), why });
+    seats.iter().filter_map(conflict).collect()
+}
