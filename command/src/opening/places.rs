@@ -38,8 +38,8 @@ impl Opening {
             let (seats, alternative) = (hall.ids(&against), alternative());
             return Err(Refusal::PlaceRule { showing: id, rule: *rule, seats, alternative });
         }
-        let singles =
-            rules.singles_left(&self.survey(showing, hall, hall.floor.common_category(seats)), seats);
+        let survey = || self.survey(showing, hall, hall.floor.common_category(seats));
+        let singles = rules.singles_left(survey, seats);
         if singles.is_empty() {
             return Ok(());
         }

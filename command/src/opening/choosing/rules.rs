@@ -75,10 +75,15 @@ impl PlaceRules {
 
     /// The single seats that a hold of `seats` would leave, if it may not: none
     /// where no choice of the same size leaves none.
-    pub(in crate::opening) fn singles_left(&self, survey: &Survey<'_>, seats: &[u32]) -> Vec<u32> {
+    pub(in crate::opening) fn singles_left<'a>(
+        &self,
+        survey: impl FnOnce() -> Survey<'a>,
+        seats: &[u32],
+    ) -> Vec<u32> {
         if !self.no_single_seat {
             return Vec::new();
         }
+        let survey = survey();
         let singles = survey.singles_left(seats);
         if !singles.is_empty() && survey.best(seats.len(), Relax::Nothing).is_none() {
             return Vec::new();

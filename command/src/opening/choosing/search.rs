@@ -63,26 +63,34 @@ impl<'a> Survey<'a> {
         is_free: impl Fn(usize) -> bool,
     ) -> Self {
         let seats = floor.len();
-        let (mut far, mut unwanted) = (Vec::with_capacity(seats + 1), Vec::with_capacity(seats + 1));
-        let (mut far_so_far, mut unwanted_so_far) = (0, 0);
-        let (mut runs, mut run_of) = (Vec::<Range<usize>>::new(), vec![u32::MAX; seats]);
+        let mut survey = Self {
+            floor,
+            runs: Vec::new(),
+            run_of: Vec::with_capacity(seats),
+            far: Vec::with_capacity(seats + 1),
+            unwanted: Vec::with_capacity(seats + 1),
+        };
+        let (mut far, mut unwanted) = (0, 0);
         for seat in 0..seats {
-            far.push(far_so_far);
-            unwanted.push(unwanted_so_far);
-            far_so_far += u32::from(how_far(seat));
-            unwanted_so_far += u32::from(category.is_some_and(|asked| asked != floor.category_of(seat)));
-            if !is_free(seat) {
-                continue;
-            }
-            match runs.last_mut() {
-                Some(run) if run.end == seat && floor.beside(seat) => run.end += 1,
-                _ => runs.push(seat..seat + 1),
-            }
-            run_of[seat] = u32::try_from(runs.len() - 1).unwrap_or(u32::MAX);
+            survey.far.push(far);
+            survey.unwanted.push(unwanted);
+            far += u32::from(how_far(seat));
+            unwanted += u32::from(category.is_some_and(|asked| asked != floor.category_of(seat)));
+            let run = if is_free(seat) { survey.add(seat) } else { u32::MAX };
+            survey.run_of.push(run);
         }
-        far.push(far_so_far);
-        unwanted.push(unwanted_so_far);
-        Self { floor, runs, run_of, far, unwanted }
+        survey.far.push(far);
+        survey.unwanted.push(unwanted);
+        survey
+    }
+
+    /// A free seat goes on with the run before it, or begins the next one.
+    fn add(&mut self, seat: usize) -> u32 {
+        match self.runs.last_mut() {
+            Some(run) if run.end == seat && self.floor.beside(seat) => run.end += 1,
+            _ => self.runs.push(seat..seat + 1),
+        }
+        u32::try_from(self.runs.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// The best `count` seats with no more relaxed than `relax`. Of equal
