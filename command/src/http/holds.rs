@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use usher_events::ids::{ExtensionId, HoldId, OpeningId, SeatId, ShowingId};
-use usher_http::body::{Json, Path};
+use usher_http::body::{IdempotencyKey, Json, Path};
 use usher_http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,7 +16,7 @@ use super::{CommandState, answer};
 use crate::opening::{Best, Command, Relax};
 
 pub(super) fn routes() -> OpenApiRouter<CommandState> {
-    OpenApiRouter::new().routes(routes!(hold, release)).routes(routes!(extend))
+    OpenApiRouter::new().routes(routes!(hold, swap, release)).routes(routes!(extend))
 }
 
 /// Which seats to hold.
@@ -93,6 +93,51 @@ async fn hold(
         _ => return Err(Problem::invalid("seats", "expected `seats` or `best`, and not both")),
     };
     state.decide(opening, None, actor, command).await
+}
+
+/// Which seats a hold shall have.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SwapBody {
+    /// All of them, by `seat_guid`; seats that it has already may be among them.
+    #[schema(value_type = Vec<String>, example = json!(["G8", "G9"]))]
+    seats: Vec<SeatId>,
+    /// As for a new hold.
+    #[serde(default)]
+    #[schema(required = false)]
+    wheelchair: bool,
+}
+
+/// Swap a hold's seats for others of the same showing, in one step: when one
+/// of them is not free, the hold keeps the seats that it has.
+#[utoipa::path(
+    patch, path = "/v1/openings/{opening}/holds/{hold}", tag = "seats",
+    security(("visitor" = []), ("pass" = [])),
+    params(
+        ("opening" = String, Path), ("hold" = uuid::Uuid, Path),
+        ("Idempotency-Key" = uuid::Uuid, Header)
+    ),
+    request_body = SwapBody,
+    responses(
+        (status = 200, description = "Swapped, now or before; the hold as it is now", body = HoldAnswer),
+        (status = 403, description = "Problem `not-inside`"),
+        (status = 401, description = "Problem `pass-refused` with a reason: expired, audience, unknown-key, signature, algorithm, issuer or malformed"),
+        (status = 404, description = "Problem `unknown-opening`, or `unknown-hold`, also when it is another visitor's"),
+        (status = 409, description = "Problem `seats-taken`, `place-rule` or `too-many-seats` as for a new hold; `hold-over`; `hold-booked`; `id-in-use`; `wrong-state`"),
+        (status = 410, description = "Problem `gone`: the visit is over"),
+        (status = 422, description = "Problem `unknown-seats` names them; `id-reused`")
+    )
+)]
+async fn swap(
+    State(state): State<CommandState>,
+    Path((opening, hold)): Path<(OpeningId, HoldId)>,
+    Holder { ticket, actor }: Holder,
+    IdempotencyKey(id): IdempotencyKey,
+    Json(body): Json<SwapBody>,
+) -> Result<Response, Problem> {
+    let SwapBody { seats, wheelchair } = body;
+    let command = Command::Swap { hold, ticket, seats, wheelchair };
+    answer::as_change(state.decide(opening, Some(id), actor, command).await)
 }
 
 /// Release a hold.

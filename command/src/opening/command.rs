@@ -132,6 +132,15 @@ pub enum Command {
     },
     /// Keep the best free seats for the visitor.
     HoldBest { hold: HoldId, ticket: Ticket, showing: ShowingId, best: Best },
+    /// Exchange the seats of a live hold for these, or change nothing.
+    Swap {
+        hold: HoldId,
+        ticket: Ticket,
+        seats: Vec<SeatId>,
+        /// As for a new hold.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        wheelchair: bool,
+    },
     /// Keep them longer.
     Extend { hold: HoldId, ticket: Ticket, extension: ExtensionId },
     /// Give them back.
@@ -218,6 +227,7 @@ impl Command {
             Self::Reschedule { .. }
             | Self::ChangePolicy { .. }
             | Self::SetMessage { .. }
+            | Self::Swap { .. }
             | Self::Pause
             | Self::Resume
             | Self::Drain
@@ -241,6 +251,7 @@ impl Command {
                 | Self::Reschedule { .. }
                 | Self::ChangePolicy { .. }
                 | Self::SetMessage { .. }
+                | Self::Swap { .. }
                 | Self::Pause
                 | Self::Resume
                 | Self::Drain
@@ -277,6 +288,7 @@ impl Command {
             Self::AdmitByHand { .. } => "admit-by-hand",
             Self::Hold { .. } => "hold",
             Self::HoldBest { .. } => "hold-best",
+            Self::Swap { .. } => "swap",
             Self::Extend { .. } => "extend",
             Self::Release { .. } => "release",
             Self::Confirm { .. } => "confirm",

@@ -49,9 +49,9 @@ impl Opening {
         if seats.is_empty() {
             return Err(Refusal::invalid("seats", "expected at least one seat"));
         }
-        self.check_limit(&ticket, seats.len())?;
+        self.check_limit(&ticket, seats.len(), None)?;
         let (at, indexes) = self.known_seats(showing, seats)?;
-        self.check_places(now, at, &indexes, wheelchair)?;
+        self.check_places(now, at, &[], &indexes, wheelchair)?;
         Ok(self.keep(now, hold, ticket, entry, showing, seats.to_vec()))
     }
 
@@ -72,7 +72,7 @@ impl Opening {
         if count == 0 {
             return Err(Refusal::invalid("best.count", "expected at least one seat"));
         }
-        self.check_limit(&ticket, count)?;
+        self.check_limit(&ticket, count, None)?;
         let unknown = || Refusal::UnknownShowing { showing: showing.clone() };
         let at = self.find_showing(showing).ok_or_else(unknown)?;
         let hall = self.hall_of(at).ok_or_else(unknown)?;
@@ -82,7 +82,7 @@ impl Opening {
                 Refusal::invalid("best.category", format!("no category is called `{name}`"))
             })?),
         };
-        let survey = self.survey(at, hall, category);
+        let survey = self.survey(at, hall, &[], category);
         match survey.best(count, best.relax) {
             Some(choice) => Ok(self.keep(now, hold, ticket, entry, showing, hall.ids(&choice.seats))),
             None => Err(Refusal::NoSuchChoice {
@@ -126,8 +126,11 @@ impl Opening {
         }
     }
 
-    fn check_limit(&self, ticket: &Ticket, asked: usize) -> Result<(), Refusal> {
-        let held: usize = self.live_holds(ticket).map(|(_, hold)| hold.seats.len()).sum();
+    /// The visitor may have so many seats more, when those of `swapped` are
+    /// given back.
+    fn check_limit(&self, ticket: &Ticket, asked: usize, swapped: Option<HoldId>) -> Result<(), Refusal> {
+        let kept = self.live_holds(ticket).filter(|(id, _)| Some(*id) != swapped);
+        let held: usize = kept.map(|(_, hold)| hold.seats.len()).sum();
         let booked = self.visitors.get(ticket).map_or(0, |visitor| visitor.booked_seats);
         let max_seats = self.policy.max_seats;
         if held + booked as usize + asked > max_seats as usize {
@@ -135,6 +138,38 @@ impl Opening {
             return Err(Refusal::TooManySeats { max_seats, held, booked });
         }
         Ok(())
+    }
+
+    /// Exchanges the seats of a live hold for `seats`, of the same showing and
+    /// until the same time. Seats may be among both. Refused as a new hold
+    /// would be, and then the hold keeps the seats that it has.
+    pub(super) fn swap(
+        &self,
+        now: Timestamp,
+        hold: HoldId,
+        ticket: Ticket,
+        seats: &[SeatId],
+        wheelchair: bool,
+    ) -> Result<Decision, Refusal> {
+        let found = self.own_live_hold(hold, ticket)?;
+        self.may_hold(&ticket)?;
+        if seats.is_empty() {
+            return Err(Refusal::invalid("seats", "expected at least one seat"));
+        }
+        self.check_limit(&ticket, seats.len(), Some(hold))?;
+        let showing = self.showing_id(found);
+        let (at, indexes) = self.known_seats(&showing, seats)?;
+        let given_back: Vec<u32> =
+            found.seats.iter().copied().filter(|seat| !indexes.contains(seat)).collect();
+        if given_back.is_empty() && indexes.len() == found.seats.len() {
+            return Ok(Decision::Already);
+        }
+        self.check_places(now, at, &found.seats, &indexes, wheelchair)?;
+        let freed = self.hall_of(at).map(|hall| hall.ids(&given_back)).unwrap_or_default();
+        let (seats, expires_at) = (seats.to_vec(), found.expires_at);
+        Ok(Decision::Accepted(
+            HoldSwapped { at: now, hold, ticket, showing, freed, seats, expires_at }.into(),
+        ))
     }
 
     /// Makes a live hold last longer, as often as the policy lets it.
@@ -145,12 +180,7 @@ impl Opening {
         ticket: Ticket,
         extension: ExtensionId,
     ) -> Result<Decision, Refusal> {
-        let found = self.own_hold(hold, ticket)?;
-        match found.state {
-            HoldState::Live => {}
-            HoldState::Booked => return Err(Refusal::HoldBooked { hold }),
-            _ => return Err(Refusal::HoldOver { hold, expired_at: Some(found.expires_at) }),
-        }
+        let found = self.own_live_hold(hold, ticket)?;
         let max_extensions = self.policy.max_extensions;
         if found.extensions >= max_extensions {
             return Err(Refusal::NoMoreExtensions { max_extensions });
@@ -177,6 +207,17 @@ impl Opening {
         let found = self.holds.get(&hold).ok_or(Refusal::UnknownHold)?;
         // Whose hold it is, is nobody else's to know.
         if found.ticket == ticket { Ok(found) } else { Err(Refusal::UnknownHold) }
+    }
+
+    fn own_live_hold(&self, hold: HoldId, ticket: Ticket) -> Result<&Hold, Refusal> {
+        let found = self.own_hold(hold, ticket)?;
+        match found.state {
+            HoldState::Live => Ok(found),
+            HoldState::Booked => Err(Refusal::HoldBooked { hold }),
+            HoldState::Released | HoldState::Expired => {
+                Err(Refusal::HoldOver { hold, expired_at: Some(found.expires_at) })
+            }
+        }
     }
 
     /// Holds whose time is over.

@@ -251,6 +251,9 @@ impl Opening {
             Command::HoldBest { hold, ticket, showing, best } => {
                 self.hold_best(now, *hold, *ticket, showing, best)
             }
+            Command::Swap { hold, ticket, seats, wheelchair } => {
+                self.swap(now, *hold, *ticket, seats, *wheelchair)
+            }
             Command::Extend { hold, ticket, extension } => self.extend(now, *hold, *ticket, *extension),
             Command::Release { hold, ticket } => self.release(now, *hold, *ticket),
             Command::Confirm { booking, hold, payment_reference } => {

@@ -12,11 +12,12 @@ use super::{Opening, Refusal, SeatConflict, SeatProblem};
 impl Opening {
     /// All of `seats` may be held together. Otherwise each that cannot is named
     /// with its reason, or the rule that is against them; and the nearest seats
-    /// that may be held instead.
+    /// that may be held instead. The asker's `own` seats count as free.
     pub(super) fn check_places(
         &self,
         now: Timestamp,
         showing: usize,
+        own: &[u32],
         seats: &[u32],
         wheelchair: bool,
     ) -> Result<(), Refusal> {
@@ -25,8 +26,10 @@ impl Opening {
         };
         let rules = PlaceRules::in_force(&self.policy, &shown.showing, now);
         let not_for_you = rules.not_for_you(&hall.floor, seats, wheelchair);
-        let taken = conflicts(&shown.states, hall, seats, &not_for_you);
-        let alternative = || self.alternative(showing, hall, &rules, seats, wheelchair);
+        let state =
+            |seat: u32| if own.contains(&seat) { SeatState::Free } else { shown.states[seat as usize] };
+        let taken = conflicts(state, hall, seats, &not_for_you);
+        let alternative = || self.alternative(showing, hall, &rules, own, seats, wheelchair);
         let id = shown.showing.showing.clone();
         if taken.iter().any(|conflict| conflict.why != SeatProblem::NotForYou) {
             let alternative = alternative();
@@ -38,7 +41,7 @@ impl Opening {
             let (seats, alternative) = (hall.ids(&against), alternative());
             return Err(Refusal::PlaceRule { showing: id, rule: *rule, seats, alternative });
         }
-        let survey = || self.survey(showing, hall, hall.floor.common_category(seats));
+        let survey = || self.survey(showing, hall, own, hall.floor.common_category(seats));
         let singles = rules.singles_left(survey, seats);
         if singles.is_empty() {
             return Ok(());
@@ -48,13 +51,20 @@ impl Opening {
     }
 
     /// The free seats of a showing that are for everybody, by how good they are.
-    pub(super) fn survey<'a>(&self, showing: usize, hall: &'a Hall, category: Option<u16>) -> Survey<'a> {
-        let states = &self.showings[showing].states;
+    /// `own` seats count as free.
+    pub(super) fn survey<'a>(
+        &self,
+        showing: usize,
+        hall: &'a Hall,
+        own: &[u32],
+        category: Option<u16>,
+    ) -> Survey<'a> {
+        let is_free = free_but_for(&self.showings[showing].states, own);
         Survey::new(
             &hall.floor,
             category,
             |seat| hall.floor.far(seat),
-            |seat| states[seat] == SeatState::Free && hall.floor.is_for_all(seat),
+            |seat| is_free(seat) && hall.floor.is_for_all(seat),
         )
     }
 
@@ -66,10 +76,11 @@ impl Opening {
         showing: usize,
         hall: &Hall,
         rules: &PlaceRules,
+        own: &[u32],
         seats: &[u32],
         wheelchair: bool,
     ) -> Option<Vec<SeatId>> {
-        let (floor, states) = (&hall.floor, &self.showings[showing].states);
+        let (floor, is_free) = (&hall.floor, free_but_for(&self.showings[showing].states, own));
         let kinds = if wheelchair { floor.special_kinds(seats) } else { Vec::new() };
         let is_of_kind = |seat: usize| match floor.special_kind(seat) {
             None => kinds.is_empty(),
@@ -77,7 +88,7 @@ impl Opening {
         };
         let far = floor.far_from(seats);
         let nearest = |category| {
-            let free = |seat: usize| states[seat] == SeatState::Free && is_of_kind(seat);
+            let free = |seat: usize| is_free(seat) && is_of_kind(seat);
             Survey::new(floor, category, |seat| far[seat], free).best(seats.len(), Relax::Split)
         };
         let category = floor.common_category(seats);
@@ -90,15 +101,20 @@ impl Opening {
     }
 }
 
+/// Whether a seat is free, or one of `own`.
+fn free_but_for(states: &[SeatState], own: &[u32]) -> impl Fn(usize) -> bool {
+    move |seat| states[seat] == SeatState::Free || own.iter().any(|own| *own as usize == seat)
+}
+
 /// Which of the seats cannot be held, and why.
 fn conflicts(
-    states: &[SeatState],
+    state: impl Fn(u32) -> SeatState,
     hall: &Hall,
     seats: &[u32],
     not_for_you: &[(u32, PlaceRule)],
 ) -> Vec<SeatConflict> {
     let is_for_others = |seat: u32| not_for_you.iter().any(|(other, _)| *other == seat);
-    let problem = |seat: u32| match states[seat as usize] {
+    let problem = |seat: u32| match state(seat) {
         SeatState::Free => is_for_others(seat).then_some(SeatProblem::NotForYou),
         SeatState::Held => Some(SeatProblem::Held),
         SeatState::Booked => Some(SeatProblem::Booked),

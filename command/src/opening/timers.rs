@@ -190,9 +190,10 @@ impl Opening {
                 count: self.admissions.get(admission).copied().unwrap_or(0),
                 serving_number: self.serving_number,
             },
-            Command::Hold { hold, .. } | Command::HoldBest { hold, .. } | Command::Release { hold, .. } => {
-                self.hold_resource(*hold, None)
-            }
+            Command::Hold { hold, .. }
+            | Command::HoldBest { hold, .. }
+            | Command::Swap { hold, .. }
+            | Command::Release { hold, .. } => self.hold_resource(*hold, None),
             Command::Extend { hold, extension, .. } => self.hold_resource(*hold, Some(*extension)),
             Command::Confirm { hold, payment_reference, .. } => {
                 self.settlement_resource(*hold, payment_reference)

@@ -88,6 +88,7 @@ fn visit() -> impl Strategy<Value = Step> {
         8 => hold().prop_map(of_visitor),
         4 => hold_best().prop_map(of_visitor),
         3 => extend().prop_map(of_visitor),
+        3 => swap().prop_map(of_visitor),
         2 => release().prop_map(of_visitor),
         10 => confirm().prop_map(|command| ask(Actor::Merchant("shop".into()), command)),
         2 => cancel().prop_map(|command| ask(Actor::Merchant("shop".into()), command)),
@@ -98,6 +99,7 @@ fn visit() -> impl Strategy<Value = Step> {
 fn of_visitor(command: Command) -> Step {
     let (Command::Hold { ticket, .. }
     | Command::HoldBest { ticket, .. }
+    | Command::Swap { ticket, .. }
     | Command::Extend { ticket, .. }
     | Command::Release { ticket, .. }) = &command
     else {
@@ -155,6 +157,7 @@ fn command() -> impl Strategy<Value = Command> {
         ticket().prop_map(|ticket| Command::LeaveWindow { ticket }),
         hold(),
         hold_best(),
+        swap(),
         extend(),
         release(),
         confirm(),
@@ -205,6 +208,16 @@ fn hold_best() -> impl Strategy<Value = Command> {
         ticket,
         showing,
         best,
+    })
+}
+
+fn swap() -> impl Strategy<Value = Command> {
+    let seats = prop::collection::vec(seat(), 0..4);
+    (id(), ticket(), seats).prop_map(|(hold, ticket, seats)| Command::Swap {
+        hold: HoldId(hold),
+        ticket,
+        seats,
+        wheelchair: false,
     })
 }
 

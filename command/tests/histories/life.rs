@@ -361,6 +361,7 @@ fn sender(actor: &Actor, command: &Command) -> Actor {
         | Command::LeaveWindow { ticket }
         | Command::Hold { ticket, .. }
         | Command::HoldBest { ticket, .. }
+        | Command::Swap { ticket, .. }
         | Command::Extend { ticket, .. }
         | Command::Release { ticket, .. } => Actor::Visitor(*ticket),
         _ => actor.clone(),
@@ -396,6 +397,7 @@ fn stays_taken(event: &Event) -> bool {
 fn owner(event: &Event) -> Option<Ticket> {
     match event {
         Event::SeatsHeld(event) => Some(event.ticket),
+        Event::HoldSwapped(event) => Some(event.ticket),
         Event::HoldExtended(event) => Some(event.ticket),
         Event::BookingConfirmed(event) => Some(event.ticket),
         Event::RefundDue(event) => Some(event.ticket),

@@ -46,6 +46,7 @@ async fn every_command_of_the_interface_has_its_route() {
         ("/v1/openings/{opening}/tickets/{ticket}/entry", "put"),
         ("/v1/openings/{opening}/tickets/{ticket}/entry", "delete"),
         ("/v1/openings/{opening}/holds/{hold}", "put"),
+        ("/v1/openings/{opening}/holds/{hold}", "patch"),
         ("/v1/openings/{opening}/holds/{hold}", "delete"),
         ("/v1/openings/{opening}/holds/{hold}/extensions/{extension}", "put"),
         ("/v1/openings/{opening}/bookings/{booking}", "put"),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::calls::id;
 use crate::instance::Instance;
-use crate::scenes::{extend, hold, hold_best, opening, release};
+use crate::scenes::{extend, hold, hold_best, opening, release, swap};
 
 #[tokio::test]
 async fn seats_are_held_once_and_the_same_again_answers_as_it_is_now() {
@@ -134,4 +134,19 @@ async fn a_rule_about_seats_is_named_with_what_it_is_about_and_what_to_take_inst
     assert_eq!((&kept["rule"], &kept["seats"]), (&json!("wheelchair_kept"), &json!(["G8"])));
     let wheelchair = json!({"showing": "evening", "seats": ["G8"], "wheelchair": true});
     instance.send(&hold(1, &a, &[]).json(&wheelchair)).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_holds_seats_are_swapped_in_one_step_or_kept() {
+    let instance = Instance::new().await;
+    let [a, b] = instance.inside(['a', 'b']).await;
+    let held = instance.send(&hold(1, &a, &["G2", "G3"])).await.expect(201);
+    instance.send(&hold(2, &b, &["G5"])).await.expect(201);
+    instance.refused(swap(1, 7, &a, &["G4", "G5"])).await.problem(409, "seats-taken");
+    instance.refused(hold(3, &b, &["G2"])).await.problem(409, "seats-taken");
+    let swapped = instance.send(&swap(1, 7, &a, &["G3", "G4"])).await.expect(200);
+    assert_eq!((&swapped["seats"], &swapped["expires_at"]), (&json!(["G3", "G4"]), &held["expires_at"]));
+    instance.send(&swap(1, 7, &a, &["G3", "G4"])).await.expect(200);
+    instance.refused(swap(1, 8, &b, &["G6"])).await.problem(404, "unknown-hold");
+    instance.send(&hold(3, &b, &["G2"])).await.expect(201);
 }

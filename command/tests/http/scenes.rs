@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use usher_events::time::Timestamp;
 
-use crate::calls::{Call, MERCHANT, OPERATOR, Visitor, delete, id, post, put};
+use crate::calls::{Call, MERCHANT, OPERATOR, Visitor, delete, id, patch, post, put};
 use crate::instance::Instance;
 
 pub(crate) const CONCERT: &str = "/v1/openings/concert";
@@ -82,6 +82,10 @@ pub(crate) fn hold_best(n: u128, visitor: &Visitor, best: Value) -> Call {
     put(format!("{CONCERT}/holds/{}", id(n)))
         .by(&visitor.secret)
         .json(&json!({"showing": "evening", "best": best}))
+}
+
+pub(crate) fn swap(n: u128, key: u128, visitor: &Visitor, seats: &[&str]) -> Call {
+    patch(format!("{CONCERT}/holds/{}", id(n))).by(&visitor.secret).key(key).json(&json!({"seats": seats}))
 }
 
 pub(crate) fn extend(n: u128, extension: u128, visitor: &Visitor) -> Call {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use usher_events::event::{
-    BookingCancelled, BookingConfirmed, Event, HoldExtended, RefundDue, RefundReason, ReleasedHold,
-    SeatsHeld, TicketState,
+    BookingCancelled, BookingConfirmed, Event, HoldExtended, HoldSwapped, RefundDue, RefundReason,
+    ReleasedHold, SeatsHeld, TicketState,
 };
 use usher_events::ids::{BookingId, HoldId, PaymentReference, PlanName, SeatId, ShowingId, Ticket};
 use usher_events::plan::{Plan, Showing};
@@ -93,6 +93,7 @@ impl Seats {
             Event::PlanAdded(event) => self.plan(&event.name, &event.plan)?,
             Event::ShowingAdded(event) => self.showing(&event.showing)?,
             Event::SeatsHeld(event) => self.held(event, room)?,
+            Event::HoldSwapped(event) => self.swapped(event, room)?,
             Event::HoldExtended(event) => self.extended(event, room)?,
             Event::HoldReleased(event) => {
                 self.end(event.at, event.ticket, &event.released, Stage::Released)?;
@@ -142,6 +143,35 @@ impl Seats {
         let booked = self.bookings.values().filter(|booking| booking.ticket == ticket);
         live.map(|hold| hold.seats.len()).sum::<usize>()
             + booked.map(|booking| booking.seats.len()).sum::<usize>()
+    }
+
+    fn swapped(&mut self, event: &HoldSwapped, room: &Room) -> Result<(), String> {
+        rule!(room.inside(&event.ticket) && !room.closed(), "seats were swapped from outside");
+        let Some(hold) = self.holds.get(&event.hold) else { return Err("no hold was swapped".to_owned()) };
+        rule!(
+            hold.stage == Stage::Live && hold.ticket == event.ticket,
+            "another's or an old hold was swapped"
+        );
+        rule!(hold.expires_at == event.expires_at, "a swap moved a hold's end");
+        let (before, after) = (hold.seats.clone(), of(&event.showing, &event.seats));
+        rule!(after.len() == event.seats.len() && !after.is_empty(), "a seat is swapped for twice");
+        let freed: BTreeSet<Seat> = before.difference(&after).cloned().collect();
+        rule!(of(&event.showing, &event.freed) == freed, "a swap frees other seats than it gives back");
+        for seat in &freed {
+            self.taken.remove(seat);
+        }
+        for seat in after.difference(&before) {
+            let plan = self.showings.get(&seat.0).and_then(|plan| self.plans.get(plan));
+            rule!(plan.is_some_and(|(seats, _)| seats.contains(&seat.1)), "seat {seat:?} does not exist");
+            let by = self.taken.insert(seat.clone(), By::Hold(event.hold));
+            rule!(by.is_none(), "seat {seat:?} is taken by {by:?} and swapped for");
+        }
+        if let Some(hold) = self.holds.get_mut(&event.hold) {
+            hold.seats = after;
+        }
+        let most = room.policy().max_seats as usize;
+        rule!(self.has(event.ticket) <= most, "a visitor has more than {most} seats");
+        Ok(())
     }
 
     fn held(&mut self, event: &SeatsHeld, room: &Room) -> Result<(), String> {

@@ -329,6 +329,10 @@ pub(super) fn hold(hold: u8, ticket: Ticket, names: &[&str]) -> Command {
     }
 }
 
+pub(super) fn swap(hold: u8, ticket: Ticket, names: &[&str]) -> Command {
+    Command::Swap { hold: hold_id(hold), ticket, seats: seats(names), wheelchair: false }
+}
+
 pub(super) fn extend(hold: u8, ticket: Ticket, extension: u8) -> Command {
     Command::Extend { hold: hold_id(hold), ticket, extension: extension_id(extension) }
 }

@@ -14,6 +14,7 @@ mod rate;
 mod schedule;
 mod settlement;
 mod states;
+mod swapping;
 mod timers;
 mod visits;
 
@@ -215,6 +216,7 @@ fn usual_actor(command: &Command) -> Actor {
         | Command::LeaveWindow { ticket }
         | Command::Hold { ticket, .. }
         | Command::HoldBest { ticket, .. }
+        | Command::Swap { ticket, .. }
         | Command::Extend { ticket, .. }
         | Command::Release { ticket, .. } => Actor::Visitor(*ticket),
         Command::Confirm { .. } | Command::Cancel { .. } => Actor::Merchant("shop".into()),
