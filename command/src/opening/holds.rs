@@ -89,7 +89,10 @@ impl Opening {
                 showing: showing.clone(),
                 count: best.count,
                 free: u32::try_from(survey.free()).unwrap_or(u32::MAX),
-                would_do: survey.best(count, Relax::Split).map(|choice| choice.relaxed()),
+                would_do: match best.relax {
+                    Relax::Split => None,
+                    _ => survey.best(count, Relax::Split).map(|choice| choice.relaxed()),
+                },
             }),
         }
     }
