@@ -43,21 +43,33 @@ files! {
     "waiting-room.html": HTML,
     "console.html": HTML,
     "console.css": "text/css; charset=utf-8",
+    "seats.css": "text/css; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "attention.js": SCRIPT,
+    "best.js": SCRIPT,
     "chart.js": SCRIPT,
+    "choice.js": SCRIPT,
     "console-words.js": SCRIPT,
     "console.js": SCRIPT,
     "desk.js": SCRIPT,
+    "element.js": SCRIPT,
     "feed.js": SCRIPT,
     "flow.js": SCRIPT,
+    "hall.js": SCRIPT,
+    "holds.js": SCRIPT,
     "openings.js": SCRIPT,
     "scene.js": SCRIPT,
+    "seat-feed.js": SCRIPT,
+    "seat-map.js": SCRIPT,
+    "seat-panels.js": SCRIPT,
+    "seat-words.js": SCRIPT,
+    "seats.js": SCRIPT,
     "session.js": SCRIPT,
     "verify.js": SCRIPT,
     "waiting-room.js": SCRIPT,
     "words.js": SCRIPT,
+    "zoom.js": SCRIPT,
 }
 
 impl File {
@@ -150,8 +162,10 @@ mod tests {
             for part in quoted(file.text, "\"/web/") {
                 assert!(known(part), "{} needs {part}", file.name);
             }
-            for part in quoted(file.text, "from \"./") {
-                assert!(known(part), "{} needs {part}", file.name);
+            for before in ["from \"./", "import(\"./"] {
+                for part in quoted(file.text, before) {
+                    assert!(known(part), "{} needs {part}", file.name);
+                }
             }
             let elsewhere = quoted(file.text, "=\"http").next().is_some() && file.kind == HTML;
             assert!(!elsewhere, "{} loads from elsewhere", file.name);

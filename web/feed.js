@@ -11,6 +11,8 @@ export class Feed {
   #stopped = false;
   #failures = 0;
   #source = null;
+  /** The showing whose seats are told too, and who hears of them. */
+  #watched = null;
   /** When the newest status was made, by the server's clock. */
   #madeAt = 0;
   #wake = new AbortController();
@@ -40,19 +42,35 @@ export class Feed {
     this.#wake.abort();
   }
 
-  get #live() {
+  /** Hears of a showing's seats too, by the same connection; null ends it.
+   * `onSeats` gets each change, `onReset` that some are missing. */
+  watch(showing, listeners) {
+    this.#watched = showing === null ? null : { showing, ...listeners };
+    this.#source?.close();
+    this.#failures = 0;
+    this.#listen();
+  }
+
+  /** Whether events come. */
+  get live() {
     return this.#source?.readyState === EventSource.OPEN;
   }
 
   #listen() {
     if (typeof EventSource === "undefined") return;
-    const source = new EventSource(`${this.session.base}/updates`);
+    const watched = this.#watched;
+    const query = watched ? `?showing=${encodeURIComponent(watched.showing)}` : "";
+    const source = new EventSource(`${this.session.base}/updates${query}`);
     this.#source = source;
     source.addEventListener("status", (event) => {
       this.#failures = 0;
       this.#told(JSON.parse(event.data));
     });
-    source.addEventListener("reset", () => this.look());
+    source.addEventListener("seats", (event) => watched?.onSeats(JSON.parse(event.data)));
+    source.addEventListener("reset", () => {
+      this.look();
+      watched?.onReset();
+    });
     source.addEventListener("error", () => {
       this.#failures += 1;
       if (source.readyState === EventSource.CLOSED || this.#failures >= GIVE_UP_AFTER) {
@@ -80,7 +98,7 @@ export class Feed {
           // An answer that was kept on its way may be older than what an event told.
           if (Date.parse(status.server_time) >= this.#madeAt) this.#told(status);
           else this.onTrouble(null);
-          wait = this.#live ? SLOWEST_MS * 2 : status.poll_after_ms;
+          wait = this.live ? SLOWEST_MS * 2 : status.poll_after_ms;
         }
       } catch (problem) {
         if (!(problem instanceof Problem)) throw problem;

@@ -53,6 +53,7 @@ function store(key, value) {
 /** Waits, or less when `signal` says so. */
 export function pause(ms, signal) {
   return new Promise((done) => {
+    if (signal?.aborted) return done();
     const timer = setTimeout(done, ms);
     signal?.addEventListener("abort", () => { clearTimeout(timer); done(); }, { once: true });
   });
@@ -147,10 +148,10 @@ export class Session {
 
   /** A command, sent again until its answer is definite: the same request
    * again never has a second effect. `onTrouble` hears of each failure. */
-  async command(method, path, { mine = true, body, onTrouble = () => {} } = {}) {
+  async send(method, url, { mine = true, body, onTrouble = () => {} } = {}) {
     for (let turn = 0; ; turn++) {
       try {
-        return await this.request(method, `${this.place}${path}`, { mine, body });
+        return await this.request(method, url, { mine, body });
       } catch (problem) {
         if (!(problem instanceof Problem) || !problem.passing) throw problem;
         onTrouble(problem);
@@ -158,6 +159,9 @@ export class Session {
       }
     }
   }
+
+  /** A command of the own ticket. */
+  command(method, path, options) { return this.send(method, `${this.place}${path}`, options); }
 
   status() { return this.request("GET", this.base); }
   ticketNow(after) {

@@ -6,6 +6,7 @@ import { Feed } from "./feed.js";
 import { scene, sceneName } from "./scene.js";
 import { Problem, Session, pause, spread } from "./session.js";
 import { verifyProof } from "./verify.js";
+import { seatWords } from "./seat-words.js";
 import { languageButtons, words as wordsOf } from "./words.js";
 
 /** The live region speaks of the position at most so often. */
@@ -27,6 +28,8 @@ let askedAt = 0;
 let asking = null;
 let spoken = { name: "", at: 0 };
 let drawChecked = false;
+let feed = null;
+let seatWindow = null;
 
 // --- what is known -----------------------------------------------------------
 
@@ -139,16 +142,47 @@ const acts = {
     const entry = await session.enter(trouble);
     setTicket({ state: entry.state, leave_by: entry.leave_by });
   }),
-  leaveWindow: () => doing(async () => setTicket(await session.leaveWindow(trouble))),
+  leaveWindow,
 };
 
-async function leave() {
+/** Asks before something that cannot be taken back. */
+function sure(title, text, stay) {
   const dialog = $("confirm-leave");
+  say("confirm-title", title);
+  say("confirm-text", text);
+  say("confirm-stay", stay);
+  dialog.returnValue = "stay";
   dialog.showModal();
-  dialog.addEventListener("close", () => {
-    if (dialog.returnValue !== "leave") return;
-    doing(async () => setTicket(await session.leave(trouble)));
-  }, { once: true });
+  return new Promise((decided) => {
+    dialog.addEventListener("close", () => decided(dialog.returnValue === "leave"), { once: true });
+  });
+}
+
+async function leave() {
+  if (!await sure(words.leaveSure, words.leaveText, words.stay)) return;
+  doing(async () => setTicket(await session.leave(trouble)));
+}
+
+async function leaveWindow() {
+  const said = seatWords(tag);
+  if (seatWindow?.holding && !await sure(said.leaveSure, said.leaveText, said.stay)) return;
+  doing(async () => setTicket(await session.leaveWindow(trouble)));
+}
+
+// --- the seat window ---------------------------------------------------------
+
+/** The seats are loaded by those who get in, and shown to who has booked. */
+const loadSeats = () => import("./seats.js").then(({ SeatWindow }) => {
+  seatWindow = new SeatWindow({ session, feed, onTrouble: trouble, onTicket: askTicket });
+});
+let loadingSeats = null;
+
+function renderSeats(name) {
+  const wanted = ["turn", "inside"].includes(name) || (model.status && session.recall("holds")?.length > 0);
+  if (wanted && feed && !loadingSeats) {
+    loadingSeats = loadSeats().then(render, () => { loadingSeats = null; });
+  }
+  if (model.status) seatWindow?.render(name, model.status, tag);
 }
 
 // --- the draw ----------------------------------------------------------------
@@ -209,6 +243,7 @@ function render() {
   attention.title(`${shown.tab ?? shown.headline} · ${title}`);
   if (shown.call) attention.call(words.turnTab, title);
   else attention.calm();
+  renderSeats(shown.name);
   speak(shown);
 }
 
@@ -261,9 +296,6 @@ function renderWords() {
   $("notify").hidden = !attention.mayAskToNotify;
   say("leave", words.leave);
   say("reload-note", words.reload);
-  say("confirm-title", words.leaveSure);
-  say("confirm-text", words.leaveText);
-  say("confirm-stay", words.stay);
   say("confirm-go", words.go);
   if (drawVerdict) say("draw-check", words[drawVerdict]);
 }
@@ -298,7 +330,8 @@ async function start() {
     if (event.key === session.key) location.reload();
   });
   if (session.known) await askTicket();
-  new Feed(session, { onStatus, onTrouble: trouble }).start();
+  feed = new Feed(session, { onStatus, onTrouble: trouble });
+  feed.start();
   beat();
   // Only what counts down changes by itself.
   setInterval(() => {

@@ -37,6 +37,9 @@ struct HoldDocument {
     #[serde(with = "rfc3339")]
     #[schema(value_type = String, format = DateTime, example = "2026-03-01T11:15:00Z")]
     expires_at: Timestamp,
+    /// The booking that it became; null before.
+    #[schema(value_type = Option<uuid::Uuid>, required = true, example = json!(null))]
+    booking: Option<BookingId>,
     #[schema(value_type = String, example = "3.1042")]
     as_of: AsOf,
 }
@@ -71,6 +74,7 @@ async fn hold(
         showing: view.showing,
         seats: view.seats,
         expires_at: view.expires_at.falls(found.claim),
+        booking: view.booking,
         as_of: AsOf::one(partition, found.position),
     })
 }

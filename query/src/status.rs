@@ -8,6 +8,7 @@ use usher_events::event::TicketState;
 use usher_events::ids::OpeningId;
 use usher_events::log::Partition;
 use usher_events::plan::Showing;
+use usher_events::policy::Payment;
 use usher_events::record::Offset;
 use usher_events::time::{Timestamp, rfc3339};
 use usher_http::as_of::AsOf;
@@ -108,6 +109,21 @@ struct Estimate {
     fastest_per_minute: Option<f64>,
 }
 
+/// What a visitor may do in the seat window.
+#[derive(Serialize, ToSchema)]
+struct Rules {
+    /// `merchant`: the merchant confirms a hold, after it has the money;
+    /// `none`: the visitor does, and nothing is paid.
+    #[schema(value_type = String, example = "merchant")]
+    payment: Payment,
+    /// The most seats that one visitor may hold and have booked.
+    #[schema(example = 4)]
+    max_seats: u32,
+    /// How many times one hold may be extended.
+    #[schema(example = 1)]
+    max_extensions: u32,
+}
+
 /// An opening's status: the same bytes for everyone who asks within a second.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct StatusDocument<'a> {
@@ -150,6 +166,7 @@ pub(crate) struct StatusDocument<'a> {
     #[schema(example = 50)]
     spent: u32,
     seats: SeatCountsDocument,
+    rules: Rules,
     rate: Rate,
     /// Null while nobody is admitted.
     #[schema(required = true)]
@@ -214,6 +231,11 @@ fn document<'a>(
             free: seats(SeatState::Free),
             held: seats(SeatState::Held),
             booked: seats(SeatState::Booked),
+        },
+        rules: Rules {
+            payment: status.policy.payment,
+            max_seats: status.policy.max_seats,
+            max_extensions: status.policy.max_extensions,
         },
         rate: Rate {
             limit_per_minute: status.policy.admissions_per_minute,

@@ -1,5 +1,6 @@
 // A usher of one's own, and a browser that looks at it.
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -9,6 +10,7 @@ import { randomUUID } from "node:crypto";
 import { chromium } from "playwright-core";
 
 export const KEY = "an-operator-key-for-the-tests-of-pages";
+const MERCHANT_KEY = "a-merchant-key-for-the-tests-of-pages-";
 const BINARY = process.env.PAGES_BINARY ?? new URL("../../target/debug/usher", import.meta.url).pathname;
 const BROWSER = process.env.CHROMIUM ?? "/usr/bin/chromium";
 // Nothing of the browser's own goes out of the machine.
@@ -31,7 +33,7 @@ export class Service {
     service.dir = mkdtempSync(join(tmpdir(), "usher-pages-"));
     const port = await freePort();
     service.base = `http://127.0.0.1:${port}`;
-    const env = { ...process.env, USHER_HTTP__LISTEN: `127.0.0.1:${port}`, USHER_DATA__DIR: service.dir, USHER_AUTH__OPERATOR_KEY: KEY };
+    const env = { ...process.env, USHER_HTTP__LISTEN: `127.0.0.1:${port}`, USHER_DATA__DIR: service.dir, USHER_AUTH__OPERATOR_KEY: KEY, USHER_AUTH__MERCHANT_KEY: MERCHANT_KEY };
     service.child = spawn(BINARY, ["serve"], { env, stdio: ["ignore", "ignore", "pipe"] });
     let log = "";
     await new Promise((done, failed) => {
@@ -53,16 +55,22 @@ export class Service {
     rmSync(this.dir, { recursive: true });
   }
 
-  /** An operator's command. */
-  async operate(method, path, body) {
-    const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json", "idempotency-key": randomUUID() };
+  /** The merchant's settlement of a payment. */
+  settle(opening, hold) {
+    const body = { hold, payment_reference: `paid-${hold}` };
+    return this.operate("PUT", `${opening}/bookings/${randomUUID()}`, body, MERCHANT_KEY);
+  }
+
+  /** A command of an operator, or of who has another key. */
+  async operate(method, path, body, key = KEY) {
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json", "idempotency-key": randomUUID() };
     const answer = await fetch(`${this.base}/v1/openings/${path}`, { method, headers, body: JSON.stringify(body ?? {}) });
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
     return answer.json();
   }
 
   /** Schedules an opening of a name of its own that opens in so many seconds. */
-  async schedule({ opensInS = 5, policy = {} } = {}) {
+  async schedule({ opensInS = 5, policy = {}, halls = {} } = {}) {
     const opening = `o-${randomUUID()}`;
     const at = (seconds) => new Date(Date.now() + seconds * 1_000).toISOString();
     const seats = ["G6", "G7", "G8"].map((guid) => ({ seat_guid: guid, category: "All" }));
@@ -73,6 +81,7 @@ export class Service {
       policy: { payment: "none", ...policy },
       plans: { hall: { name: "Hall", categories: [{ name: "All" }], zones: [{ rows: [{ row_number: "G", seats }] }] } },
       showings: [{ showing: "evening", title: "Evening", starts_at: at(86_400), plan: "hall" }],
+      ...halls,
     });
     return opening;
   }
@@ -114,4 +123,20 @@ export async function accessibilityFaults(page) {
   if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
   await client.detach();
   return JSON.parse(result.value);
+}
+
+/** Closes the visitor's pages; none of them may have failed. */
+export async function done(...contexts) {
+  for (const context of contexts) {
+    assert.deepEqual(context.faults, []);
+    await context.close();
+  }
+}
+
+/** Accessible, and no wider than the screen. */
+export async function looksWell(page, name) {
+  assert.deepEqual(await accessibilityFaults(page), [], name);
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(overflow <= 0, `${name} is ${overflow} px too wide`);
+  if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png`, fullPage: true });
 }

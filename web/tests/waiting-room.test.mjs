@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { DESKTOP, PHONE, Service, accessibilityFaults, launch, open, scene, visitor } from "./service.mjs";
+import { DESKTOP, PHONE, Service, accessibilityFaults, done, launch, looksWell, open, scene, visitor } from "./service.mjs";
 
 let service;
 let browser;
@@ -16,21 +16,6 @@ after(async () => {
 
 const at = (opening) => `${service.base}/openings/${opening}`;
 const join = (page) => page.click("#main-action");
-
-/** Closes the visitor's pages; none of them may have failed. */
-async function done(...contexts) {
-  for (const context of contexts) {
-    assert.deepEqual(context.faults, []);
-    await context.close();
-  }
-}
-
-async function looksWell(page, name) {
-  assert.deepEqual(await accessibilityFaults(page), [], name);
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert.ok(overflow <= 0, `${name} is ${overflow} px too wide`);
-  if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png`, fullPage: true });
-}
 
 test("from the lobby to the seat window, on a phone in Korean and on a desktop in English", async () => {
   const opening = await service.schedule({ opensInS: 15, policy: { capacity: 1 } });

@@ -74,6 +74,7 @@ impl Change {
                     seats: event.seats.clone(),
                     state: HoldState::Live,
                     expires_at: Deadline { at: event.expires_at, given },
+                    booking: None,
                 }));
                 changes.push(seats(&event.showing, &event.seats, SeatState::Held));
             }

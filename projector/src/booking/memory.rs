@@ -148,7 +148,10 @@ impl Bookings {
             Change::HoldState(hold, state) => self.change_hold(hold, |known| known.state = state),
             Change::HoldSeats(hold, seats) => self.change_hold(hold, |known| known.seats = seats),
             Change::HoldDeadline(hold, until) => self.change_hold(hold, |known| known.expires_at = until),
-            Change::Booking(booking) => drop(self.bookings.insert(booking.booking, booking)),
+            Change::Booking(booking) => {
+                self.change_hold(booking.hold, |known| known.booking = Some(booking.booking));
+                self.bookings.insert(booking.booking, booking);
+            }
             Change::BookingSeats(booking, seats) => {
                 if let Some(known) = self.bookings.get_mut(&booking) {
                     known.keep(seats);

@@ -105,6 +105,8 @@ pub struct HoldView {
     pub state: HoldState,
     /// Until when.
     pub expires_at: Deadline,
+    /// The booking that it became.
+    pub booking: Option<BookingId>,
 }
 
 /// A booking.

@@ -20,7 +20,7 @@ async fn a_hold_is_told_as_it_is_now() {
     let world = World::after(holds(ticket)).await;
     let expected = json!({
         "hold": hold_id(1), "state": "live", "showing": "evening", "seats": ["A1", "A2"],
-        "expires_at": at(105).to_rfc3339(), "as_of": format!("{}.8", partition("premiere")),
+        "expires_at": at(105).to_rfc3339(), "booking": null, "as_of": format!("{}.8", partition("premiere")),
     });
     assert_eq!(world.send(&hold("premiere").by(&secret)).await.expect(200), expected);
     world.happen("premiere", [released(ticket, hold_id(1), &["A1", "A2"])]).await;
@@ -38,7 +38,8 @@ async fn a_booking_is_told_as_it_is_now() {
         "as_of": format!("{}.9", partition("premiere")),
     });
     assert_eq!(world.send(&booking("premiere").by(&secret)).await.expect(200), expected);
-    assert_eq!(world.send(&hold("premiere").by(&secret)).await.expect(200)["state"], "booked");
+    let held = world.send(&hold("premiere").by(&secret)).await.expect(200);
+    assert_eq!((&held["state"], &held["booking"]), (&json!("booked"), &json!(booking_id(1))));
 }
 
 #[tokio::test]

@@ -220,7 +220,9 @@ impl BookingReader for PostgresBookings {
         hold: HoldId,
     ) -> Result<AsOf<Option<HoldView>>, ViewError> {
         let query = with_place!(
-            "SELECT true AS found, ticket, showing, seats::text AS seats, state, expires_at, given FROM holds
+            "SELECT true AS found, ticket, showing, seats::text AS seats, state, expires_at, given, booking FROM holds
+             LEFT JOIN (SELECT opening, hold, booking FROM settlements WHERE refund IS NULL) AS booked
+                       USING (opening, hold)
              WHERE opening = $2 AND hold = $3"
         );
         let rows = self.rows(query.bind(partition.cast_signed()).bind(opening.as_str()).bind(hold.0)).await?;
@@ -236,6 +238,7 @@ impl BookingReader for PostgresBookings {
                     at: Timestamp(row.try_get("expires_at")?),
                     given: unsigned(row.try_get("given")?),
                 },
+                booking: row.try_get::<Option<Uuid>, _>("booking")?.map(BookingId),
             }))
         })
     }

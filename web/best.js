@@ -1,0 +1,84 @@
+// "The best seats together": the server chooses them, in the moment in which
+// it holds them.
+
+import { element, fill, say } from "./element.js";
+import { Problem } from "./session.js";
+
+const $ = (id) => document.getElementById(id);
+
+export class Best {
+  #offered = false;
+  #count = 2;
+  #most = 1;
+
+  /** `take` holds what is asked for: `{count, category?, relax?}`. */
+  constructor(session, { take, say: speak }) {
+    Object.assign(this, { session, take, speak });
+    $("best-fewer").addEventListener("click", () => this.#set(this.#count - 1));
+    $("best-more").addEventListener("click", () => this.#set(this.#count + 1));
+    $("best-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#take();
+    });
+  }
+
+  /** Asks whether the service chooses seats; without that nothing is shown. */
+  async begin() {
+    try {
+      const { components } = await this.session.request("GET", "/openapi.json");
+      this.#offered = "best" in components.schemas.HoldBody.properties;
+    } catch (problem) {
+      if (!(problem instanceof Problem || problem instanceof TypeError)) throw problem;
+    }
+  }
+
+  #set(count) {
+    this.#count = Math.min(Math.max(count, 1), this.#most);
+    this.#show();
+  }
+
+  #take(relax) {
+    const category = $("best-category").value;
+    this.take({ count: this.#count, ...(category ? { category } : {}), ...(relax ? { relax } : {}) });
+  }
+
+  render({ words, hall, most, busy }) {
+    Object.assign(this, { words });
+    this.#most = most;
+    $("best").hidden = !this.#offered || most === 0;
+    if ($("best").hidden) return;
+    this.#count = Math.min(this.#count, most);
+    say($("best-title"), words.bestTitle);
+    say($("best-count-label"), words.bestCount);
+    say($("best-category-label"), words.bestCategory);
+    $("best-fewer").lastElementChild.textContent = words.fewer;
+    $("best-more").lastElementChild.textContent = words.more;
+    $("best-take").setAttribute("aria-disabled", String(busy));
+    const names = hall.categories.map(({ name }) => name).filter(Boolean);
+    $("best-category").parentElement.hidden = names.length < 2;
+    fill($("best-category"), [words.anyCategory, names], () => [
+      element("option", { value: "", textContent: words.anyCategory }),
+      ...names.map((name) => element("option", { value: name, textContent: name })),
+    ]);
+    this.#show();
+  }
+
+  #show() {
+    say($("best-count"), String(this.#count));
+    say($("best-take"), this.words.best(this.#count));
+    $("best-fewer").disabled = this.#count <= 1;
+    $("best-more").disabled = this.#count >= this.#most;
+  }
+
+  /** No seats are as they should be: says what would have to be relaxed. */
+  refused({ document: { would_do: relax } }) {
+    const text = { single: this.words.bestSingle, split: this.words.bestSplit }[relax];
+    if (!text) return false;
+    const notice = $("seat-notice");
+    say(notice, `${text} `);
+    const button = element("button", { type: "button", textContent: this.words.bestAnyway, onclick: () => this.#take(relax) });
+    notice.append(button);
+    button.focus();
+    return true;
+  }
+}
