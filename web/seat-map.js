@@ -74,7 +74,7 @@ function figure(categories, { category, kind, number }) {
     draw("path", { class: "shape", d: SHAPES[category % SHAPES.length], fill: color }),
     draw("path", { class: "mark", d: "" }),
   ];
-  if (kind) parts.push(draw("path", { class: "kind", d: KINDS[kind], stroke: inkOn(color) }));
+  if (kind) parts.push(draw("path", { class: "kind", d: KINDS[kind], transform: "translate(0 0.06) scale(0.82)", stroke: inkOn(color) }));
   else if (number) parts.push(draw("text", { class: "number", y: 0.3, fill: inkOn(color) }, number));
   return parts;
 }

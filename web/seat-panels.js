@@ -32,8 +32,10 @@ export function legend({ words, tag, hall }) {
   const line = (picture, text, also) => element("li", {}, picture, element("span", {}, text, also ? element("small", { textContent: also }) : null));
   const kinds = [...new Set(hall.seats.map(({ kind }) => kind))].filter(Boolean);
   const states = ["chosen", "mine", "held", "booked"];
+  fill($("categories"), [tag, hall.name], () => (
+    hall.categories.map(({ name, price }, i) => line(sample(hall, i), name || words.states.free, price && money(tag, price)))
+  ));
   fill($("legend-list"), [tag, hall.name], () => [
-    ...hall.categories.map(({ name, price }, i) => line(sample(hall, i), name || words.states.free, price && money(tag, price))),
     ...states.map((state) => line(sample(hall, 0, state), words.states[state])),
     ...kinds.map((kind) => line(sample(hall, 0, "free", kind), words.kinds[kind])),
   ]);
@@ -80,7 +82,6 @@ export function held({ words, tag, holds, status, now, busy, hallOf, acts }) {
   const { payment, max_extensions: maxExtensions } = status.rules;
   const merchant = payment === "merchant";
   const known = holds.map(({ hold, seats, extensions, showing, expiresAt }) => [hold, seats, extensions, showing, expiresAt, Boolean(hallOf(showing))]);
-  $("held").hidden = holds.length === 0;
   fill($("held"), [tag, known, busy, payment], () => holds.map((kept) => {
     const seats = hallOf(kept.showing)?.seatsOf(kept.seats) ?? [];
     const sum = cost(tag, seats);

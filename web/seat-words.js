@@ -10,7 +10,6 @@ export function money(language, { amount, currency }) {
 export const list = (language, items) => new Intl.ListFormat(language).format(items);
 
 const EN = {
-  headline: "Choose your seats",
   showing: "Showing",
   map: (hall) => `Seats of ${hall}`,
   mapHelp: "Arrow keys move from seat to seat, Space chooses. Plus and minus zoom.",
@@ -60,9 +59,6 @@ const EN = {
   confirming: "Booking…",
   extend: "More time",
   release: "Give back",
-  releaseSure: "Give the seats back?",
-  releaseText: "Others can take them at once.",
-  keep: "Keep them",
   released: "You gave the seats back.",
   expired: (seats) => `Your time to book ${seats} is over; the seats are free for others.`,
   payTitle: "Pay at the organiser",
@@ -74,7 +70,7 @@ const EN = {
   copy: "Copy hold and pass",
   copied: "Copied",
   notCopied: "This browser did not let us copy.",
-  bookedTitle: "Your seats are booked",
+  bookedTitle: "Your booking",
   bookedNow: (seats) => `Booked: ${seats}.`,
   reference: "Booking reference",
   seats: "Seats",
@@ -86,12 +82,10 @@ const EN = {
   loading: "The hall is being drawn…",
   leaveSure: "Leave without booking?",
   leaveText: "Your seats become free for others, and your place is used up.",
-  leaveEmpty: "Your place is used up then.",
   stay: "Stay",
 };
 
 const KO = {
-  headline: "좌석을 선택하세요",
   showing: "회차",
   map: (hall) => `${hall} 좌석 배치도`,
   mapHelp: "화살표 키로 이동하고 스페이스 키로 선택합니다. 더하기와 빼기 키로 확대하거나 축소합니다.",
@@ -141,9 +135,6 @@ const KO = {
   confirming: "예매하는 중…",
   extend: "시간 연장",
   release: "좌석 반납",
-  releaseSure: "좌석을 반납할까요?",
-  releaseText: "다른 분이 바로 선택할 수 있게 됩니다.",
-  keep: "계속 맡아 두기",
   released: "좌석을 반납했습니다.",
   expired: (seats) => `${seats} 좌석의 예매 시간이 끝나 다른 분이 선택할 수 있습니다.`,
   payTitle: "주최 측에서 결제",
@@ -155,7 +146,7 @@ const KO = {
   copy: "번호와 입장 확인증 복사",
   copied: "복사했습니다",
   notCopied: "이 브라우저에서는 복사할 수 없습니다.",
-  bookedTitle: "예매가 완료되었습니다",
+  bookedTitle: "예매 내역",
   bookedNow: (seats) => `예매 완료: ${seats}.`,
   reference: "예매 번호",
   seats: "좌석",
@@ -167,7 +158,6 @@ const KO = {
   loading: "좌석 배치도를 불러오는 중…",
   leaveSure: "예매하지 않고 나갈까요?",
   leaveText: "맡아 둔 좌석은 다른 분에게 넘어가고, 입장 순서도 사라집니다.",
-  leaveEmpty: "입장 순서가 사라집니다.",
   stay: "계속하기",
 };
 
