@@ -20,14 +20,15 @@ export function say(target, text) {
   if (!target.hidden && target.textContent !== text) target.textContent = text;
 }
 
-/** Fills `target` anew where what it shows has changed. A button that is there
- * again, by its `name`, keeps the focus. */
+/** Fills `target` anew where what it shows has changed. What is there again, by
+ * its name or id, keeps the focus. */
 export function fill(target, shown, make) {
   const key = JSON.stringify(shown);
   if (target.shownKey === key) return false;
   target.shownKey = key;
-  const focused = target.contains(document.activeElement) ? document.activeElement.name : null;
+  const { name, id } = target.contains(document.activeElement) ? document.activeElement : {};
   target.replaceChildren(...make());
-  if (focused) target.querySelector(`[name="${CSS.escape(focused)}"]`)?.focus();
+  if (name) target.querySelector(`[name="${CSS.escape(name)}"]`)?.focus();
+  else if (id) document.getElementById(id)?.focus();
   return true;
 }

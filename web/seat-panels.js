@@ -126,7 +126,7 @@ function payment_(words, kept, acts) {
 export function bookings({ words, tag, booked, status, hallOf }) {
   const area = $("bookings");
   area.hidden = booked.length === 0;
-  const known = booked.map(({ booking, seats, showing }) => [booking, seats, Boolean(hallOf(showing))]);
+  const known = booked.map(({ booking: { booking, state, reference }, seats, showing }) => [booking, state, reference, seats, Boolean(hallOf(showing))]);
   return fill(area, [tag, known, status.showings], () => booked.map(({ booking, showing, seats: ids }) => {
     const shown = status.showings.find((other) => other.showing === showing);
     const hall = hallOf(showing);

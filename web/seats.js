@@ -207,6 +207,7 @@ export class SeatWindow {
     if (this.#instead && !this.#instead.every(this.#isFree)) this.#instead = alternative(this.hall, this.#instead, this.#isFree);
     this.#show(changed);
     this.#render();
+    if (this.#busy) return;
     const mine = this.holds.live.filter((kept) => kept.showing === this.showing && kept.seats.some((seat) => ids.includes(seat)));
     mine.filter(({ seats }) => seats.some((seat) => this.seatFeed.states.get(seat) !== "held")).forEach((kept) => this.#look(kept));
   }
