@@ -1,5 +1,8 @@
 // "The best seats together": the server chooses them, in the moment in which
 // it holds them.
+//
+// What a hold may say beyond its seats is looked up in the service's own
+// description: an older one shows no button that it would not understand.
 
 import { element, fill, say } from "./element.js";
 import { Problem } from "./session.js";
@@ -7,7 +10,7 @@ import { Problem } from "./session.js";
 const $ = (id) => document.getElementById(id);
 
 export class Best {
-  #offered = false;
+  #known = {};
   #count = 2;
   #most = 1;
 
@@ -22,15 +25,18 @@ export class Best {
     });
   }
 
-  /** Asks whether the service chooses seats; without that nothing is shown. */
+  /** Asks what a hold may say. */
   async begin() {
     try {
       const { components } = await this.session.request("GET", "/openapi.json");
-      this.#offered = "best" in components.schemas.HoldBody.properties;
+      this.#known = components.schemas.HoldBody.properties;
     } catch (problem) {
       if (!(problem instanceof Problem || problem instanceof TypeError)) throw problem;
     }
   }
+
+  /** Whether a hold may say that somebody comes in a wheelchair. */
+  get knowsWheelchairs() { return "wheelchair" in this.#known; }
 
   #set(count) {
     this.#count = Math.min(Math.max(count, 1), this.#most);
@@ -45,7 +51,7 @@ export class Best {
   render({ words, hall, most, busy }) {
     Object.assign(this, { words });
     this.#most = most;
-    $("best").hidden = !this.#offered || most === 0;
+    $("best").hidden = !("best" in this.#known) || most === 0;
     if ($("best").hidden) return;
     this.#count = Math.min(this.#count, most);
     say($("best-title"), words.bestTitle);

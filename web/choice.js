@@ -4,7 +4,7 @@
 import { distance, middle } from "./hall.js";
 
 /** Places that are kept for those who need them. */
-const RESERVED = ["wheelchair", "companion"];
+export const RESERVED = ["wheelchair", "companion"];
 
 /** The free seats that a choice would leave with nobody beside them, though
  * they had a free neighbour before. `isFree` says what is free now. */

@@ -32,9 +32,11 @@ export function legend({ words, tag, hall }) {
   const line = (picture, text, also) => element("li", {}, picture, element("span", {}, text, also ? element("small", { textContent: also }) : null));
   const kinds = [...new Set(hall.seats.map(({ kind }) => kind))].filter(Boolean);
   const states = ["chosen", "mine", "held", "booked"];
-  fill($("categories"), [tag, hall.name], () => (
-    hall.categories.map(({ name, price }, i) => line(sample(hall, i), name || words.states.free, price && money(tag, price)))
-  ));
+  const used = new Set(hall.seats.map(({ category }) => category));
+  fill($("categories"), [tag, hall.name], () => [...used].sort((a, b) => a - b).map((i) => {
+    const { name, price } = hall.categories[i];
+    return line(sample(hall, i), name || words.states.free, price && money(tag, price));
+  }));
   fill($("legend-list"), [tag, hall.name], () => [
     ...states.map((state) => line(sample(hall, 0, state), words.states[state])),
     ...kinds.map((kind) => line(sample(hall, 0, "free", kind), words.kinds[kind])),
@@ -43,7 +45,7 @@ export function legend({ words, tag, hall }) {
 }
 
 /** What is chosen and not yet held. */
-export function choice({ words, tag, chosen, orphans, instead, most, busy, remove, take, hold }) {
+export function choice({ words, tag, chosen, orphans, instead, most, busy, asksWheelchair, remove, take, hold }) {
   say($("choice-title"), words.choice);
   fill($("chosen"), [tag, chosen.map(({ id }) => id)], () => chosen.map((seat) => element("li", {}, button(
     `remove-${seat.id}`, `${seat.label} ×`, () => remove(seat), { class: "chip", "aria-label": words.remove(seat.label) },
@@ -51,6 +53,8 @@ export function choice({ words, tag, chosen, orphans, instead, most, busy, remov
   say($("choice-empty"), chosen.length > 0 ? null : most > 0 ? words.nothing(most) : words.enough(0));
   const sum = cost(tag, chosen);
   say($("choice-total"), chosen.length > 0 && sum ? `${words.total} ${sum}` : null);
+  $("wheelchair").parentElement.hidden = !asksWheelchair;
+  say($("wheelchair-label"), words.wheelchair);
   const warned = orphans.length > 0;
   $("orphan").hidden = !warned;
   fill($("orphan"), [tag, orphans.map(({ id }) => id), instead?.map(({ id }) => id)], () => (warned ? [
@@ -64,12 +68,14 @@ export function choice({ words, tag, chosen, orphans, instead, most, busy, remov
   send.onclick = hold;
 }
 
-/** Seats that were taken before ours: which, and what could be had instead. */
-export function conflict({ words, tag, lost, instead, take }) {
-  const shown = lost.length > 0;
+/** Why seats could not be had: taken by others, or kept by a rule. And what
+ * could be had instead. */
+export function clash({ words, tag, clash: { rule = null, seats = [], instead = null }, take }) {
+  const shown = seats.length > 0;
+  const why = words.rules[rule] ?? words.taken;
   $("conflict").hidden = !shown;
-  return fill($("conflict"), [tag, lost.map(({ id }) => id), instead?.map(({ id }) => id)], () => (shown ? [
-    element("p", { textContent: (lost.length > 1 ? words.conflictMany : words.conflict)(names(tag, lost)) }),
+  fill($("conflict"), [tag, rule, seats.map(({ id }) => id), instead?.map(({ id }) => id)], () => (shown ? [
+    element("p", { textContent: why(names(tag, seats)) }),
     instead
       ? button("alternative", words.instead(names(tag, instead)), () => take(instead), { class: "main" })
       : element("p", { textContent: words.noAlternative }),

@@ -1,6 +1,6 @@
 // The seat window: keeps what the visitor chooses and holds, and sends it.
 
-import { alternative, orphans } from "./choice.js";
+import { RESERVED, alternative, orphans } from "./choice.js";
 import { say } from "./element.js";
 import { Best } from "./best.js";
 import { Hall, nearest } from "./hall.js";
@@ -15,14 +15,16 @@ import { clock } from "./words.js";
 const $ = (id) => document.getElementById(id);
 /** A hold's end is told once, so long before. */
 const LAST_MS = 60_000;
+/** What the map knows a taken seat to be. */
+const STATES = ["held", "booked", "blocked"];
 /** A payment at the merchant's is asked for at most so often. */
 const PAYMENT_EVERY_MS = 5_000;
 
 export class SeatWindow {
   #halls = new Map();
   #chosen = [];
-  #lost = [];
-  #instead = null;
+  /** Why seats could not be had: `{seats, rule?, instead}`. */
+  #clash = {};
   #busy = false;
   #asked = 0;
   #warned = new Set();
@@ -78,16 +80,17 @@ export class SeatWindow {
     say($("map-loading"), hall && this.map ? null : words.loading);
     if (!hall || !this.map) return;
     panels.legend({ words, tag, hall });
-    panels.conflict({ words, tag, lost: this.#lost, instead: this.#instead, take: (seats) => this.#takeInstead(seats) });
+    panels.clash({ words, tag, clash: this.#clash, take: (seats) => this.#takeInstead(seats) });
     const left = orphans(this.#chosen, this.#isFree);
     const fitting = left.length > 0 ? alternative(hall, this.#chosen, this.#isFree) : null;
     const better = fitting && orphans(fitting, this.#isFree).length === 0 ? fitting : null;
-    this.map.suggest(this.#instead ?? better ?? []);
+    this.map.suggest(this.#clash.instead ?? better ?? []);
     panels.choice({
       words, tag, chosen: this.#chosen, orphans: left, instead: better, most: this.#room, busy: this.#busy,
+      asksWheelchair: this.best.knowsWheelchairs && this.#chosen.some(({ kind }) => RESERVED.includes(kind)),
       remove: (seat) => this.#toggle(seat),
       take: (seats) => this.#takeInstead(seats),
-      hold: () => this.#hold({ seats: this.#chosen.map(({ id }) => id) }),
+      hold: () => this.#hold({ seats: this.#chosen.map(({ id }) => id), ...this.#wheelchair }),
     });
     this.best.render({ words, hall, most: this.#room, busy: this.#busy });
     this.#renderMap();
@@ -125,7 +128,7 @@ export class SeatWindow {
     const mine = this.holds.live.some((kept) => kept.showing === this.showing && kept.seats.includes(seat.id));
     if (mine) return "mine";
     if (this.#chosen.includes(seat)) return "chosen";
-    if (this.#lost.includes(seat) && !this.#isFree(seat)) return "lost";
+    if (!this.#clash.rule && this.#clash.seats?.includes(seat) && !this.#isFree(seat)) return "lost";
     return this.seatFeed.states.get(seat.id) ?? "blocked";
   }
 
@@ -136,6 +139,11 @@ export class SeatWindow {
     const booked = this.holds.booked.filter(({ booking }) => booking.state !== "cancelled");
     const had = [...this.holds.live, ...booked].flatMap(({ seats }) => seats).length;
     return Math.max(this.status.rules.max_seats - had, 0);
+  }
+
+  get #wheelchair() {
+    const box = $("wheelchair");
+    return box.checked && !box.parentElement.hidden ? { wheelchair: true } : {};
   }
 
   #say(text) { $("seat-live").textContent = text; }
@@ -190,7 +198,7 @@ export class SeatWindow {
     this.seatFeed?.stop();
     this.map?.end();
     Object.assign(this, { showing: undefined, hall: undefined, map: undefined, seatFeed: undefined });
-    [this.#chosen, this.#lost, this.#instead] = [[], [], null];
+    [this.#chosen, this.#clash] = [[], {}];
   }
 
   // The first states draw the map; from then on only what changed is touched.
@@ -203,8 +211,10 @@ export class SeatWindow {
     }
     const changed = this.hall.seatsOf(ids);
     const gone = this.#chosen.filter((seat) => !this.#isFree(seat));
-    if (gone.length > 0 && !this.#busy) this.#lose(gone);
-    if (this.#instead && !this.#instead.every(this.#isFree)) this.#instead = alternative(this.hall, this.#instead, this.#isFree);
+    // Somebody took seats that were only chosen.
+    if (gone.length > 0 && !this.#busy) this.#clashes(this.#chosen, gone);
+    const { instead } = this.#clash;
+    if (instead && !instead.every(this.#isFree)) this.#clash.instead = alternative(this.hall, instead, this.#isFree);
     this.#show(changed);
     this.#render();
     if (this.#busy) return;
@@ -230,7 +240,7 @@ export class SeatWindow {
       this.#chosen = [...this.#chosen, seat];
       this.#say(words.chosenNow(this.#name(seat), this.#chosen.length));
     }
-    this.#forgetLost();
+    this.#forgetClash();
     this.#show([seat]);
     this.#render();
     if (this.#chosen.length === 0 && !document.activeElement?.closest("#map")) $("choice-title").focus();
@@ -239,7 +249,7 @@ export class SeatWindow {
   #takeInstead(seats) {
     const before = this.#chosen;
     this.#chosen = seats;
-    this.#forgetLost();
+    this.#forgetClash();
     this.#show([...before, ...seats]);
     this.map.reveal(seats);
     this.#render();
@@ -247,25 +257,19 @@ export class SeatWindow {
     $("hold").focus();
   }
 
-  #forgetLost() {
-    const lost = this.#lost;
-    [this.#lost, this.#instead] = [[], null];
-    this.#show(lost);
+  #forgetClash() {
+    const { seats = [] } = this.#clash;
+    this.#clash = {};
+    this.#show(seats);
   }
 
-  // Somebody took seats that were only chosen.
-  #lose(gone) {
-    this.#conflict(this.#chosen, gone);
-    this.#say(this.words.lost(list(this.tag, gone.map(({ label }) => label))));
-  }
-
-  /** Shows where seats were taken and what could be had instead of `wanted`. */
-  #conflict(wanted, gone) {
-    this.#chosen = this.#chosen.filter((seat) => !gone.includes(seat));
-    this.#lost = gone;
-    this.#instead = alternative(this.hall, wanted, this.#isFree);
-    this.#show([...wanted, ...gone]);
-    this.map.reveal([...gone, ...(this.#instead ?? [])]);
+  /** Shows why `wanted` could not be had, at the seats that are the reason,
+   * and what could be had instead. */
+  #clashes(wanted, seats, { rule, instead = alternative(this.hall, wanted, this.#isFree) } = {}) {
+    if (!rule) this.#chosen = this.#chosen.filter((seat) => !seats.includes(seat));
+    this.#clash = { rule, seats, instead };
+    this.#show([...wanted, ...seats]);
+    this.map.reveal([...seats, ...(instead ?? [])]);
     this.#render();
   }
 
@@ -309,19 +313,26 @@ export class SeatWindow {
     return this.#doing(async () => {
       const kept = await this.holds.take({ showing, ...what });
       this.#chosen = [];
-      this.#forgetLost();
+      this.#forgetClash();
       this.#warned.delete(kept.hold);
       this.#render();
       this.#say(this.words.heldNow(list(this.tag, this.hall.seatsOf(kept.seats).map(({ label }) => label))));
       document.getElementById(`held-${kept.hold}`)?.focus();
     }, async (problem) => {
       if (problem.kind === "no-such-choice") return this.best.refused(problem);
-      if (problem.kind !== "seats-taken" || wanted.length === 0) return false;
-      await this.seatFeed?.refresh(problem.document.as_of).catch(() => {});
-      const gone = this.hall.seatsOf(problem.document.seats.map(({ seat }) => seat));
-      // The map may be behind the refusal, and never ahead of it.
-      gone.forEach(({ id }, i) => this.seatFeed.states.set(id, problem.document.seats[i].why));
-      this.#conflict(wanted, gone);
+      const { document } = problem;
+      if (wanted.length === 0 || !["seats-taken", "place-rule"].includes(problem.kind)) return false;
+      await this.seatFeed?.refresh(document.as_of).catch(() => {});
+      // The service's own alternative, where it has one to tell.
+      const instead = document.alternative === undefined ? undefined : document.alternative && this.hall.seatsOf(document.alternative);
+      if (problem.kind === "place-rule") {
+        this.#clashes(wanted, this.hall.seatsOf(document.seats), { rule: document.rule, instead });
+      } else {
+        // The map may be behind the refusal, and never ahead of it.
+        const taken = document.seats.filter(({ why }) => STATES.includes(why));
+        taken.forEach(({ seat, why }) => this.seatFeed.states.set(seat, why));
+        this.#clashes(wanted, this.hall.seatsOf(document.seats.map(({ seat }) => seat)), { instead });
+      }
       $("conflict").querySelector("button")?.focus();
       return true;
     });

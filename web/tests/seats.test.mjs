@@ -190,6 +190,58 @@ test("everything up to the booking can be done with the keyboard", async () => {
   await done(context);
 });
 
+/** Whether the service's holds may say this. */
+async function offers(field) {
+  const { components } = await (await fetch(`${service.base}/openapi.json`)).json();
+  return field in components.schemas.HoldBody.properties;
+}
+
+test("the best seats together are held with one click, and what would have to give way is asked about", async (t) => {
+  if (!await offers("best")) return t.skip("this usher does not choose seats");
+  const opening = await opensSeats({ max_seats: 8 });
+  const context = await visitor(browser, TOUCH);
+  const page = await inside(context, opening);
+  await looksWell(page, "seats-best-phone");
+  await page.click("#best-more");
+  await page.selectOption("#best-category", "Standard");
+  await page.click("#best-take");
+  await page.waitForFunction(() => document.querySelectorAll("#map [data-state=mine]").length === 3);
+  const mine = await page.locator("#map [data-state=mine]").evaluateAll((seats) => seats.map((seat) => seat.dataset.seat));
+  assert.ok(mine.every((seat) => /^[JKL]/.test(seat)), mine);
+  await page.check("input[value=late]", { force: true });
+  await state(page, "D6", "free");
+  await page.selectOption("#best-category", "");
+  for (let i = 0; i < 2; i++) await page.click("#best-more");
+  await page.click("#best-take");
+  // Five of six in a row leave one.
+  await says(page, "seat-notice", "한 자리가 홀로 남습니다");
+  await page.click("#seat-notice button");
+  await page.waitForFunction(() => document.querySelectorAll("#map [data-state=mine]").length === 5);
+  await page.waitForSelector("#best", { state: "hidden" });
+  await done(context);
+});
+
+test("a rule about seats is told where it stands against a choice, and who comes in a wheelchair says so", async (t) => {
+  if (!await offers("wheelchair")) return t.skip("this usher keeps no places");
+  const opening = await opensSeats({ no_single_seat: true, wheelchair_until_s: 60, companion_with_wheelchair: true });
+  const context = await visitor(browser, DESKTOP);
+  const page = await inside(context, opening);
+  await choose(page, "G2", "G3");
+  await page.click("#hold");
+  await says(page, "conflict", "a single empty seat would be left: G1 and G4");
+  await looksWell(page, "seats-rule-desktop");
+  await page.click("#conflict [name=alternative]");
+  assert.equal(await page.locator("#map [data-state=chosen]").count(), 2);
+  for (const id of await page.locator("#map [data-state=chosen]").evaluateAll((seats) => seats.map((seat) => seat.dataset.seat))) await seat(page, id).click();
+  await choose(page, "L1", "L2");
+  await page.click("#hold");
+  await says(page, "conflict", "kept for people who come in a wheelchair");
+  await page.check("#wheelchair");
+  await page.click("#hold");
+  await state(page, "L1", "mine");
+  await done(context);
+});
+
 test("a choice that leaves a single seat is warned of before it is sent, with a better one a click away", async () => {
   const opening = await opensSeats();
   const context = await visitor(browser, DESKTOP);

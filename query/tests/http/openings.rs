@@ -26,6 +26,7 @@ async fn a_status_tells_the_state_the_line_the_seats_and_what_it_is_true_of() {
         ("inside", json!(1)),
         ("lobby", json!(0)),
         ("seats", json!({"free": 12, "held": 2, "booked": 0})),
+        ("rules", json!({"payment": "merchant", "max_seats": 4, "max_extensions": 1})),
         ("message", json!("Ten minutes")),
         ("poll_after_ms", json!(2_000)),
         ("as_of", json!(format!("{}.{}", partition("premiere"), 10))),
