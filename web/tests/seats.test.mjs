@@ -61,8 +61,8 @@ async function told(opening, expected, showing = "evening") {
 }
 
 for (const [name, kind, said] of [
-  ["desktop", DESKTOP, { held: "Held for you: G7 and G8", label: "row G, seat 7, Prime, ₩27,000, free", booked: "Your booking" }],
-  ["phone", TOUCH, { held: "맡아 둔 좌석: G7 및 G8", label: "G열 7번, Prime, ₩27,000, 선택 가능", booked: "예매 내역" }],
+  ["desktop", DESKTOP, { held: "Held for you: G7 and G8", label: "row G, seat 7, Prime, ₩27,000, free", booked: "Your booking", own: "en", other: "ko" }],
+  ["phone", TOUCH, { held: "맡아 둔 좌석: G7 및 G8", label: "G열 7번, Prime, ₩27,000, 선택 가능", booked: "예매 내역", own: "ko", other: "en" }],
 ]) {
   test(`from the seat window to the booking, on a ${name}`, async () => {
     const opening = await opensSeats();
@@ -71,6 +71,10 @@ for (const [name, kind, said] of [
     assert.equal(await seat(page, "G7").getAttribute("aria-label"), said.label);
     await looksWell(page, `seats-${name}`);
     await choose(page, "G7", "G8");
+    await page.click(`[data-language=${said.other}]`);
+    assert.notEqual(await seat(page, "G6").getAttribute("aria-label"), said.label.replace("7", "6"));
+    await page.click(`[data-language=${said.own}]`);
+    assert.equal(await seat(page, "G6").getAttribute("aria-label"), said.label.replace("7", "6"));
     assert.match(await page.textContent("#choice-total"), /54,000/);
     await looksWell(page, `seats-chosen-${name}`);
     await page.click("#hold");
@@ -260,7 +264,7 @@ test("a choice that leaves a single seat is warned of before it is sent, with a 
 
 test("where the merchant confirms, the page waits for the payment and shows the booking by itself", async () => {
   const opening = await opensSeats({ payment: "merchant" });
-  const context = await visitor(browser, { ...DESKTOP, permissions: ["clipboard-read", "clipboard-write"] });
+  const context = await visitor(browser, { ...DESKTOP, colorScheme: "dark", permissions: ["clipboard-read", "clipboard-write"] });
   const page = await inside(context, opening);
   await hold(page, "G7", "G8");
   assert.equal(await page.locator("[name^=confirm]").count(), 0);
@@ -272,7 +276,7 @@ test("where the merchant confirms, the page waits for the payment and shows the 
   assert.deepEqual([handed.opening, handed.hold], [opening, await page.textContent("#held code")]);
   assert.equal(JSON.parse(atob(handed.pass.split(".")[1])).aud, opening);
   assert.ok(!(await page.content()).includes(handed.pass), "the pass is not shown");
-  await looksWell(page, "seats-payment-desktop");
+  await looksWell(page, "seats-payment-dark");
   await service.settle(opening, handed.hold);
   await scene(page, "done");
   await says(page, "bookings", "G7 and G8");
