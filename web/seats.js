@@ -29,6 +29,7 @@ export class SeatWindow {
   #asked = 0;
   #warned = new Set();
   #begun = false;
+  #asking = null;
   #shown = { tag: null, map: null };
 
   /** `onTicket` hears that the ticket may be something else, as of when. */
@@ -49,9 +50,10 @@ export class SeatWindow {
   render(scene, status, tag) {
     Object.assign(this, { status, tag, words: seatWords(tag) });
     const inside = scene === "inside";
-    if (!this.#begun) this.#begin(inside);
+    if (!this.#begun) this.#begin();
     $("seat-window").hidden = !inside;
     if (inside) {
+      this.#asking ??= this.best.begin().then(() => this.#render());
       this.#choose(this.showing ?? status.showings[0]?.showing);
       this.#tick();
     } else {
@@ -154,9 +156,8 @@ export class SeatWindow {
 
   // --- the hall --------------------------------------------------------------
 
-  async #begin(inside) {
+  async #begin() {
     this.#begun = true;
-    if (inside) this.best.begin().then(() => this.#render());
     await Promise.all(this.holds.all.map((kept) => this.#look(kept)));
     for (const kept of [...this.holds.live, ...this.holds.booked]) {
       this.#hallOf(kept.showing).then(() => this.#render(), () => {});
