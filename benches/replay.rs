@@ -104,6 +104,7 @@ fn visit(driver: &mut Driver, i: u64) {
             hold,
             ticket,
             showing: ShowingId::new(&format!("evening-{}", i / SEATS)).unwrap(),
+            wheelchair: false,
             seats: vec![SeatId::new(&format!("row-a-{}", i % SEATS)).unwrap()],
         },
         Command::Confirm {

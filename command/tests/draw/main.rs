@@ -225,12 +225,13 @@ fn a_follower_hashes_a_large_draw_beside_the_thread_and_loses_no_record() {
     owner.send(&concert, Command::Join { ticket: ticket(99) }, at(1));
     owner.land(&mut shelf, at(1));
     follower.read(&shelf, at(2));
+    let read = shelf.len();
     let waits_at = follower.partition.state().position;
     assert_eq!(follower.partition.held_up(), Some(waits_at));
     assert_eq!(number_of(&follower, &concert, ticket(99)), None, "what comes after the draw waits for it");
     owner.send(&concert, Command::Join { ticket: ticket(98) }, at(3));
     owner.land(&mut shelf, at(3));
-    follower.read_on(&shelf, shelf.len() - 1, at(3));
+    follower.read_on(&shelf, read, at(3));
     follower.hash(at(4));
     assert_eq!(follower.partition.held_up(), None);
     assert_eq!(follower.partition.state().position, shelf.len() as u64);
@@ -251,12 +252,14 @@ fn nobody_serves_before_the_draw_is_folded() {
     owner.land(&mut shelf, at(OPENS_AT_S + 1));
     let mut second = Desk::new();
     second.read(&shelf, at(0));
-    second.want(at(0));
-    second.land(&mut shelf, at(0));
+    let read = shelf.len();
+    // The owner's claim is old by then.
+    second.want(at(10));
+    second.land(&mut shelf, at(10));
     let behind = usize::try_from(second.partition.state().position).unwrap();
-    second.read_on(&shelf, shelf.len() - 1, at(0));
+    second.read_on(&shelf, read, at(10));
     assert!(!second.partition.serving() && behind < shelf.len());
-    second.hash(at(1));
+    second.hash(at(11));
     assert!(second.partition.serving());
     numbered_as(&second, &concert, &drawn_with(&second, false));
 }

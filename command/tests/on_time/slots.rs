@@ -22,7 +22,13 @@ fn leave(n: u8) -> Command {
 
 fn hold(seats: &[&str]) -> Command {
     let seats = seats.iter().map(|name| seat(name)).collect();
-    Command::Hold { hold: HoldId(Uuid::from_u128(1)), ticket: visitor(1), showing: evening(), seats }
+    Command::Hold {
+        hold: HoldId(Uuid::from_u128(1)),
+        ticket: visitor(1),
+        showing: evening(),
+        seats,
+        wheelchair: false,
+    }
 }
 
 fn book() -> Command {

@@ -207,7 +207,10 @@ fn learned(wants: Want, command: &Command, reply: &Reply, random: &mut StdRng) -
             Resource::Booking { .. } if random.random_bool(0.2) => Want::Leave,
             _ => Want::Enter,
         },
-        (Command::Hold { .. } | Command::HoldBest { .. } | Command::Enter { .. }, Reply::Refused { refusal, .. }) => {
+        (
+            Command::Hold { .. } | Command::HoldBest { .. } | Command::Enter { .. },
+            Reply::Refused { refusal, .. },
+        ) => {
             match refusal.as_ref() {
                 // Who has a hold to pay for pays late.
                 Refusal::Gone { .. } if !matches!(wants, Want::Pay(..)) => return None,

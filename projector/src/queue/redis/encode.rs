@@ -121,7 +121,8 @@ impl<'a> Group<'a> {
         let (packed, _) = self.packed.as_chunks::<JOINING>();
         let joins: Vec<_> = packed.iter().map(Joining::of).collect();
         let numbered = joins.iter().filter(|join| join.number > 0).count();
-        (!joins.is_empty() && joining.len() == joins.len() && (numbered == 0 || numbered == joins.len())).then_some(joins)
+        (!joins.is_empty() && joining.len() == joins.len() && (numbered == 0 || numbered == joins.len()))
+            .then_some(joins)
     }
 
     fn ticket(&mut self, step: &TicketStep) {
