@@ -159,7 +159,9 @@ mod tests {
     use axum::routing::get;
     use secrecy::SecretString;
     use serde_json::{Value, json};
+    use usher_command::claims::Claims;
     use usher_command::draw_keys::DrawKeys;
+    use usher_command::http::JoinRates;
     use usher_command::writer::{WriterConfig, WriterThreads};
     use usher_events::log::embedded::EmbeddedLog;
     use usher_http::auth::Keys;
@@ -199,7 +201,8 @@ mod tests {
         let keys = Keys::new(Vec::new()).unwrap();
         let pass_key = SecretString::from(format!("{}A", "p".repeat(42)));
         let passes = Arc::new(PassKeys::new("test", vec![("test".to_owned(), pass_key)]).unwrap());
-        let state = CommandState { writers: threads.writers(), keys, draw_keys, passes };
+        let (claims, join_rates) = (Arc::new(Claims::none()), Arc::new(JoinRates::unlimited()));
+        let state = CommandState { writers: threads.writers(), keys, draw_keys, passes, claims, join_rates };
         let body = json!({
             "title": "Northern Lights", "opens_at": "2023-08-23T15:58:24Z",
             "closes_at": Timestamp::now().plus_s(3_600).to_rfc3339(),

@@ -52,6 +52,11 @@ enum Role {
     },
     /// Checks a draw from what was published of it, and from nothing else.
     VerifyDraw(VerifyDraw),
+    /// Looks after the keys that tell visitors with claims apart.
+    Subjects {
+        #[command(subcommand)]
+        act: SubjectsAct,
+    },
     /// Prints the commented default settings.
     Settings,
     /// Prints a sample opening that opens in half a minute, to be scheduled.
@@ -64,6 +69,21 @@ pub(crate) enum KeyKind {
     Merchant,
     /// A key that passes are signed with.
     Pass,
+}
+
+/// What an operator does about subject keys. Where `postgres.url` is set they
+/// are there, else in the data directory.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum SubjectsAct {
+    /// Shows the openings that have a key.
+    List,
+    /// Destroys an opening's key for good: nobody joins it with a claim any
+    /// more, and nobody can tell whose ticket was whose.
+    Destroy {
+        /// Which opening.
+        #[arg(long)]
+        opening: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -160,6 +180,7 @@ async fn run_role(role: Role, config: Config) -> Result<(), roles::RoleError> {
         Role::Projector(Projector { act: None }) => roles::projector::run(config, stop).await,
         Role::Projector(Projector { act: Some(act) }) => roles::projector::act(config, act).await,
         Role::Query => roles::query::run(config, stop).await,
+        Role::Subjects { act } => roles::subjects::act(config, act).await,
         Role::Migrate => roles::migrate::run(config).await,
         Role::Rehearse(_) | Role::Key { .. } | Role::VerifyDraw(_) | Role::Settings | Role::Sample => Ok(()),
     }

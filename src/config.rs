@@ -75,6 +75,10 @@ pub(crate) struct Config {
     #[garde(dive)]
     pub(crate) pass: Pass,
     #[garde(dive)]
+    pub(crate) claims: Claims,
+    #[garde(dive)]
+    pub(crate) limits: Limits,
+    #[garde(dive)]
     pub(crate) writer: Writer,
     #[garde(dive)]
     pub(crate) kafka: Kafka,
@@ -155,6 +159,38 @@ pub(crate) struct Pass {
 pub(crate) struct PassKey {
     pub(crate) id: String,
     pub(crate) secret: SecretString,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Claims {
+    #[garde(range(min = 1, max = 3_650))]
+    pub(crate) keep_days: u32,
+    #[garde(length(max = 100), custom(distinct_issuers))]
+    pub(crate) issuers: Vec<usher_command::claims::IssuerConfig>,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    #[garde(range(max = 1_000_000))]
+    pub(crate) joins_per_address_per_minute: u32,
+    #[garde(range(max = 1_000_000))]
+    pub(crate) joins_per_opening_per_second: u32,
+    #[garde(length(max = 1_000))]
+    pub(crate) trusted_proxies: Vec<String>,
+}
+
+fn distinct_issuers(issuers: &[usher_command::claims::IssuerConfig], (): &()) -> garde::Result {
+    for (at, one) in issuers.iter().enumerate() {
+        if one.issuer.is_empty() || one.jwks.is_empty() {
+            return Err(garde::Error::new("an issuer needs a name and a `jwks`"));
+        }
+        if issuers[..at].iter().any(|earlier| earlier.issuer == one.issuer) {
+            return Err(garde::Error::new(format!("the issuer `{}` is there twice", one.issuer)));
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,6 +8,7 @@ pub(crate) mod projector;
 pub(crate) mod query;
 pub(crate) mod serve;
 pub(crate) mod servers;
+pub(crate) mod subjects;
 
 /// Why a role ended.
 #[derive(Debug, thiserror::Error)]

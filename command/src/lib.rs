@@ -3,6 +3,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod claims;
 pub mod draw_keys;
 pub mod http;
 pub mod opening;

@@ -13,6 +13,23 @@ pub enum Payment {
     None,
 }
 
+/// Who may join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Join {
+    /// Whoever wants to.
+    #[default]
+    Anyone,
+    /// Whoever shows an entry claim: one person, one place.
+    Claim,
+}
+
+impl Join {
+    fn is_anyone(&self) -> bool {
+        *self == Self::Anyone
+    }
+}
+
 /// The rules of one opening. Every field has a default; a change never moves
 /// a deadline already given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
@@ -70,6 +87,11 @@ pub struct Policy {
     #[serde(deserialize_with = "switch", skip_serializing_if = "is_off")]
     #[garde(skip)]
     pub companion_with_wheelchair: bool,
+    /// Who may join. Not written when it is anyone, as in the policies from
+    /// before there was a choice.
+    #[serde(skip_serializing_if = "Join::is_anyone")]
+    #[garde(skip)]
+    pub join: Join,
 }
 
 /// Null is off, as what is off is not written.
@@ -99,6 +121,7 @@ impl Default for Policy {
             no_single_seat: false,
             wheelchair_until_s: None,
             companion_with_wheelchair: false,
+            join: Join::Anyone,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod description;
 pub mod etag;
 mod operations;
 pub mod pass;
+pub mod peer;
 pub mod problem;
 pub mod server;
 mod stall;

@@ -15,6 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{debug, error};
 
 pub use crate::operations::{Operations, Readiness, operations};
+use crate::peer::Peer;
 use crate::problem::{Fault, Problem};
 use crate::stall::Impatient;
 use crate::times::Times;
@@ -137,7 +138,8 @@ pub async fn serve(
 
     // Small answers go out at once.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    axum::serve(Impatient::new(listener, STALLED), router).with_graceful_shutdown(stop).await
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    axum::serve(Impatient::new(listener, STALLED), service).with_graceful_shutdown(stop).await
 }
 
 #[cfg(test)]
@@ -242,6 +244,27 @@ mod tests {
         assert!(!metrics.to_lowercase().contains("secret"), "{metrics}");
     }
 
+    /// A request over a connection, and its whole answer.
+    async fn ask(address: std::net::SocketAddr) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_handler_knows_who_is_at_the_other_end() {
+        use axum::extract::ConnectInfo;
+        let who = |ConnectInfo(Peer(address)): ConnectInfo<Peer>| async move { address.to_string() };
+        let router = layered(Router::new().route("/", get(who)), LIMITS);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, router, std::future::pending()));
+        assert!(ask(address).await.ends_with("127.0.0.1"));
+    }
+
     #[tokio::test]
     async fn a_request_under_way_is_finished_before_the_server_ends() {
         let (entered, go) = (
@@ -260,14 +283,7 @@ mod tests {
         let stop = std::sync::Arc::new(tokio::sync::Notify::new());
         let stopped = stop.clone();
         let server = tokio::spawn(serve(listener, router, async move { stopped.notified().await }));
-        let asked = tokio::spawn(async move {
-            use tokio::io::{AsyncReadExt, AsyncWriteExt};
-            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-            stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.unwrap();
-            answer
-        });
+        let asked = tokio::spawn(ask(address));
         entered.notified().await;
         stop.notify_one();
         go.notify_one();

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use usher_command::claims::Claims;
 use usher_command::http::{CommandState, Forwarder};
-use usher_command::writer::WriterThreads;
+use usher_command::writer::{WriterThreads, Writers};
 use usher_events::log::Log;
 use usher_events::log::kafka::{KafkaLog, Suggestions};
 use usher_http::server::Readiness;
 
 use super::parts::{self, Surroundings};
-use super::{RoleError, servers};
+use super::{RoleError, servers, subjects};
 use crate::config::Config;
 
 /// How often to look whether all parts are well.
@@ -37,7 +39,9 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> Result<(), R
         Arc::new(KafkaLog::new(kafka.clone()).map_err(|error| RoleError::Other(error.to_string()))?);
     let writer_config = parts::writer_config(&config, address, Arc::clone(&draw_keys));
     let writers = Arc::new(WriterThreads::start(writer_config, Arc::clone(&log))?);
-    let state = CommandState { writers: writers.writers(), keys, draw_keys, passes };
+    let claims = claims(&config, writers.writers(), stop.clone()).await?;
+    let join_rates = parts::join_rates(&config)?;
+    let state = CommandState { writers: writers.writers(), keys, draw_keys, passes, claims, join_rates };
     parts::look_after_beacons(&config, state.clone(), stop.clone())?;
     let forwarder = Forwarder::new(Duration::from_millis(config.writer.patience_ms + 2_000));
     let (routes, openapi) = usher_command::http::router(state, Some(forwarder));
@@ -64,6 +68,22 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> Result<(), R
         return served;
     }
     owned.and(served)
+}
+
+/// What claims are checked with. Their subjects' keys are in the database; it
+/// is needed only where claims are taken.
+async fn claims(
+    config: &Config,
+    writers: Writers,
+    stop: CancellationToken,
+) -> Result<Arc<Claims>, RoleError> {
+    if config.claims.issuers.is_empty() && config.postgres.url.expose_secret().is_empty() {
+        return Ok(Arc::new(Claims::none()));
+    }
+    let store = subjects::in_database(config)?;
+    let claims = subjects::claims(config, &store).await?;
+    subjects::watch(config, store, writers, stop);
+    Ok(claims)
 }
 
 type Owned = Result<Option<Suggestions>, RoleError>;

@@ -11,10 +11,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use usher_command::draw_keys::DrawKeys;
-use usher_command::http::CommandState;
+use usher_command::http::{CommandState, JoinRates};
 use usher_command::writer::WriterConfig;
 use usher_http::auth::{KeyConfig, KeyKind, Keys};
 use usher_http::pass::{self, PassKeyError, PassKeys};
+use usher_http::peer::Proxies;
 use usher_http::server::{self, Limits, Operations, Readiness};
 use utoipa::openapi::OpenApi;
 
@@ -114,6 +115,15 @@ pub(crate) fn passes(config: &Config, made: Option<SecretString>) -> Result<Arc<
         keys.push((pass::id_of(&secret).map_err(wrong)?, secret));
     }
     PassKeys::new(&config.pass.issuer, keys).map(Arc::new).map_err(wrong)
+}
+
+/// How many joins are taken.
+pub(crate) fn join_rates(config: &Config) -> Result<Arc<JoinRates>, RoleError> {
+    let limits = &config.limits;
+    let proxies = Proxies::new(&limits.trusted_proxies)
+        .map_err(|error| RoleError::Setting(format!("limits.trusted_proxies: {error}")))?;
+    let (address, opening) = (limits.joins_per_address_per_minute, limits.joins_per_opening_per_second);
+    Ok(Arc::new(JoinRates::new(address, opening, proxies)))
 }
 
 /// The writers' settings.

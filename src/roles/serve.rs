@@ -33,6 +33,7 @@ use usher_query::{QueryConfig, QueryState};
 
 use super::RoleError;
 use super::parts::{self, Surroundings};
+use super::subjects;
 use crate::config::Config;
 use crate::sample::sample_opening;
 
@@ -53,6 +54,8 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     let draw_keys = parts::draw_keys(&config, made)?;
     let made = if config.pass.keys.is_empty() { Some(kept_secret(&dir.join("pass.key"))?) } else { None };
     let passes = parts::passes(&config, made)?;
+    let subject_keys = subjects::in_directory(&dir);
+    let claims = subjects::claims(&config, &subject_keys).await?;
     let keys = keys(&config, &dir)?;
 
     let address = parts::advertised(&config, listener.local_addr()?);
@@ -65,7 +68,16 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     let letters: Arc<dyn DeadLetters> = Arc::new(Logged);
     let projections = Projections::start(&log, partitions, stores, &letters, &announcer);
 
-    let state = CommandState { writers: writers.writers(), keys: keys.clone(), draw_keys, passes };
+    let join_rates = parts::join_rates(&config)?;
+    let state = CommandState {
+        writers: writers.writers(),
+        keys: keys.clone(),
+        draw_keys,
+        passes,
+        claims,
+        join_rates,
+    };
+    subjects::watch(&config, subject_keys, writers.writers(), stop.clone());
     parts::look_after_beacons(&config, state.clone(), stop.clone())?;
     let (commands, mut openapi) = usher_command::http::router(state.clone(), None);
     let query_config = QueryConfig {

@@ -24,7 +24,7 @@ use super::{SMALL_BODY, problems};
 use crate::writer::{Owner, Writers};
 
 /// Marks a request that was passed on once; it is never passed on again.
-const HOP: HeaderName = HeaderName::from_static("usher-hop");
+pub(super) const HOP: HeaderName = HeaderName::from_static("usher-hop");
 /// How long an answer may still come from who owned the partition until now:
 /// enough for one that lives.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -286,7 +286,8 @@ fn is_heartbeat(request: &Request) -> bool {
     request.method() == Method::POST && request.uri().path().ends_with("/presence")
 }
 
-fn opening_of(uri: &Uri) -> Option<OpeningId> {
+/// The opening that a path names.
+pub(super) fn opening_of(uri: &Uri) -> Option<OpeningId> {
     let rest = uri.path().strip_prefix("/v1/openings/")?;
     OpeningId::new(rest.split('/').next()?).ok()
 }

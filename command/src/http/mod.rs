@@ -11,6 +11,7 @@ mod holds;
 mod openings;
 mod passes;
 mod problems;
+mod rates;
 mod relay;
 mod running;
 mod tickets;
@@ -18,6 +19,7 @@ mod tickets;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::{Extension, Router};
 use usher_events::ids::{Actor, CommandId, OpeningId};
@@ -30,10 +32,12 @@ use utoipa_axum::router::OpenApiRouter;
 pub use beacon::{Round, bring_beacon_as};
 pub use forward::Forwarder;
 pub use openings::schedule_as;
+pub use rates::JoinRates;
 
 use forward::Forwarding;
 use relay::Relay;
 
+use crate::claims::Claims;
 use crate::draw_keys::DrawKeys;
 use crate::opening::{Command, Request};
 use crate::writer::{Overloaded, Reply, Writers};
@@ -49,6 +53,10 @@ pub struct CommandState {
     pub draw_keys: Arc<DrawKeys>,
     /// What passes are signed with.
     pub passes: Arc<PassKeys>,
+    /// What entry claims are checked with.
+    pub claims: Arc<Claims>,
+    /// How many joins are taken.
+    pub join_rates: Arc<JoinRates>,
 }
 
 impl CommandState {
@@ -108,12 +116,15 @@ pub fn router(state: CommandState, forwarder: Option<Forwarder>) -> (Router, uto
         .split_for_parts();
     description::complete(&mut openapi);
     let router = router.layer(Extension(forwarder.clone().map(Relay::new)));
+    let rates = state.join_rates;
+    let router = router.layer(from_fn_with_state(Arc::clone(&rates), rates::by_opening));
     let router = match forwarder {
         Some(forwarder) => {
             let forwarding = Forwarding { writers: state.writers, keys: state.keys, forwarder };
-            router.layer(axum::middleware::from_fn_with_state(Arc::new(forwarding), forward::to_owner))
+            router.layer(from_fn_with_state(Arc::new(forwarding), forward::to_owner))
         }
         None => router,
     };
-    (router, openapi)
+    // Where a request comes in; the owner alone knows all joins of an opening.
+    (router.layer(from_fn_with_state(rates, rates::by_address)), openapi)
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use usher_events::event::Beacon;
 use usher_events::ids::{Actor, OpeningId, PlanName, ShowingId};
 use usher_events::plan::{Plan, SeatDetails, Seating, Showing};
-use usher_events::policy::Policy;
+use usher_events::policy::{Join, Policy};
 use usher_events::time::{Timestamp, rfc3339};
 use usher_http::body::{IdempotencyKey, Json, Path};
 use usher_http::problem::Problem;
@@ -186,6 +186,7 @@ async fn schedule_body(
     if let Some(name) = details.keys().next() {
         return Err(Problem::invalid(&format!("details.{name}"), "there is no such plan"));
     }
+    check_join(state, body.policy.join)?;
     let id = schedule_id(&opening);
     let (draw_key_id, seed_commitment) = state.draw_keys.commit(&opening, id).map_err(Problem::internal)?;
     let schedule = Schedule {
@@ -291,7 +292,18 @@ async fn change_policy(
     Json(patch): Json<Value>,
 ) -> Result<Response, Problem> {
     check_patch(&patch)?;
+    if patch["join"] == "claim" {
+        check_join(&state, Join::Claim)?;
+    }
     answer::as_change(state.decide(opening, Some(id), actor, Command::ChangePolicy { patch }).await)
+}
+
+/// Nobody could join where claims are asked for and none is taken.
+fn check_join(state: &CommandState, join: Join) -> Result<(), Problem> {
+    if join == Join::Claim && !state.claims.are_taken() {
+        return Err(Problem::invalid("policy.join", "no issuer of claims is configured (`claims.issuers`)"));
+    }
+    Ok(())
 }
 
 /// Every field of the patch is one of a policy's and has its type; whether the
@@ -300,7 +312,10 @@ fn check_patch(patch: &Value) -> Result<(), Problem> {
     let Value::Object(changes) = patch else {
         return Err(Problem::invalid("policy", "expected an object with the rules to change"));
     };
-    let defaults = serde_json::to_value(Policy::default()).map_err(Problem::internal)?;
+    // Null brings a default back; any value of the field will do here. Who may
+    // join is not written when it is anyone.
+    let any = Policy { join: Join::Claim, ..Policy::default() };
+    let defaults = serde_json::to_value(any).map_err(Problem::internal)?;
     for (field, value) in changes {
         let value = if value.is_null() { defaults.get(field).unwrap_or(value) } else { value };
         let alone = Map::from_iter([(field.clone(), value.clone())]);

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use usher_http::as_of::AsOf;
 use usher_http::problem::Problem;
 
+use crate::claims::{ClaimRefused, NoSubject};
 use crate::opening::{Refusal, Resource};
 
 /// The problem that tells a refusal, with the facts that a program needs.
@@ -17,7 +18,10 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
         Refusal::UnknownSeats { showing, seats } => problem.with("showing", showing).with("seats", seats),
         Refusal::Invalid { field, .. } => problem.with("field", field),
         Refusal::WrongState { state } => problem.with("state", state),
-        Refusal::Full { max_tickets } => problem.with("max_tickets", max_tickets),
+        Refusal::AlreadyServed { state } => problem.with("state", state),
+        Refusal::Full { max_tickets } | Refusal::TooManyTickets { max_tickets } => {
+            problem.with("max_tickets", max_tickets)
+        }
         Refusal::TooLarge { max_bytes } => problem.with("max_bytes", max_bytes),
         Refusal::NotYourTurn { state, number, position, serving_number } => problem
             .with("state", state)
@@ -59,6 +63,8 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
         | Refusal::IdInUse
         | Refusal::LobbyClosed
         | Refusal::NoBeacon
+        | Refusal::ClaimNeeded
+        | Refusal::InsideElsewhere
         | Refusal::MerchantConfirms
         | Refusal::WrongSeed
         | Refusal::NotDue => problem,
@@ -80,6 +86,10 @@ fn status_and_title(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::WrongState { .. } => (StatusCode::CONFLICT, "The opening's state does not allow this"),
         Refusal::LobbyClosed => (StatusCode::CONFLICT, "The lobby is closed"),
         Refusal::NoBeacon => (StatusCode::CONFLICT, "The draw takes no beacon"),
+        Refusal::ClaimNeeded => (StatusCode::FORBIDDEN, "An entry claim is needed"),
+        Refusal::InsideElsewhere => (StatusCode::CONFLICT, "The person is inside with another ticket"),
+        Refusal::AlreadyServed { .. } => (StatusCode::CONFLICT, "The person had their turn"),
+        Refusal::TooManyTickets { .. } => (StatusCode::CONFLICT, "The person has had too many tickets"),
         Refusal::Full { .. } => (StatusCode::CONFLICT, "The opening is full"),
         Refusal::NotYourTurn { .. } => (StatusCode::FORBIDDEN, "It is not this visitor's turn"),
         Refusal::Gone { .. } => (StatusCode::GONE, "The place is used up"),
@@ -136,4 +146,31 @@ pub(super) fn owner_unreachable() -> Problem {
         "owner-unreachable",
         "the instance that answers for this opening cannot be reached: repeat with the same id",
     )
+}
+
+/// An entry claim that is not taken, or cannot be checked now.
+pub(super) fn claim_refused(refused: ClaimRefused) -> Problem {
+    if refused == ClaimRefused::KeysUnreadable {
+        return claims_unavailable();
+    }
+    Problem::new(StatusCode::FORBIDDEN, "claim-refused", "The entry claim is not taken")
+        .with("reason", refused.to_string())
+}
+
+/// A person whom nobody can name any more, or now.
+pub(super) fn no_subject(missing: NoSubject) -> Problem {
+    match missing {
+        NoSubject::Destroyed => {
+            Problem::new(StatusCode::GONE, "subjects-destroyed", "The opening knows nobody any more")
+                .detail("what tells its visitors apart was destroyed; nobody joins with a claim any more")
+        }
+        NoSubject::Store(fault) => {
+            tracing::error!(%fault, "claims cannot be taken now");
+            claims_unavailable()
+        }
+    }
+}
+
+fn claims_unavailable() -> Problem {
+    Problem::unavailable("claims-unavailable", "entry claims cannot be checked now")
 }

@@ -112,12 +112,16 @@ pub enum Command {
     },
     /// Get in line.
     Join { ticket: Ticket },
+    /// Get in line as this person, or take over the place that they have.
+    JoinAs { ticket: Ticket, subject: Hash },
     /// Give the place up.
     Leave { ticket: Ticket },
     /// Enter the seat window.
     Enter { ticket: Ticket },
     /// Leave the seat window.
     LeaveWindow { ticket: Ticket },
+    /// Ask when the opening will be over; changes nothing.
+    AskWhenOver,
     /// Let the next ones in, by hand.
     AdmitByHand { admission: AdmissionId, count: u32 },
     /// Keep these seats for the visitor.
@@ -282,9 +286,11 @@ impl Command {
             Self::Close => "close",
             Self::BringBeacon { .. } => "bring-beacon",
             Self::Join { .. } => "join",
+            Self::JoinAs { .. } => "join-as",
             Self::Leave { .. } => "leave",
             Self::Enter { .. } => "enter",
             Self::LeaveWindow { .. } => "leave-window",
+            Self::AskWhenOver => "ask-when-over",
             Self::AdmitByHand { .. } => "admit-by-hand",
             Self::Hold { .. } => "hold",
             Self::HoldBest { .. } => "hold-best",
@@ -315,6 +321,7 @@ impl Command {
         !matches!(
             event,
             VisitorJoined(_)
+                | TicketMoved(_)
                 | VisitorLeft(_)
                 | VisitorsReturned(_)
                 | VisitorsWentAway(_)

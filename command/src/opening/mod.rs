@@ -15,6 +15,7 @@ mod resource;
 mod schedule;
 mod seats;
 mod settlement;
+mod subjects;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -46,6 +47,7 @@ pub use timers::Due;
 use holds::{Hold, Visitor};
 use seats::{Hall, ShowingSeats};
 use settlement::{Booking, Settlement};
+use subjects::Subjects;
 
 /// The most members that one event lists.
 pub const MAX_MEMBERS: usize = 4_096;
@@ -154,6 +156,7 @@ pub struct Opening {
     /// The place of each in the list.
     showing_at: HashMap<ShowingId, usize>,
     queue: Queue,
+    subjects: Subjects,
     serving_number: u32,
     /// When the rate allows the next admission.
     next_admission_at: Timestamp,
@@ -240,10 +243,12 @@ impl Opening {
             Command::Drain => self.drain(now),
             Command::Close => self.close(now),
             Command::BringBeacon { beacon, drawn } => self.bring_beacon(now, beacon, drawn.as_ref()),
-            Command::Join { ticket } => self.join(now, *ticket),
+            Command::Join { ticket } => self.join(now, *ticket, None),
+            Command::JoinAs { ticket, subject } => self.join(now, *ticket, Some(*subject)),
             Command::Leave { ticket } => self.leave(now, *ticket),
             Command::Enter { ticket } => self.enter(now, *ticket),
             Command::LeaveWindow { ticket } => self.leave_window(now, *ticket),
+            Command::AskWhenOver => Ok(Decision::Already),
             Command::AdmitByHand { admission, count } => self.admit_by_hand(now, *admission, *count),
             Command::Hold { hold, ticket, showing, seats, wheelchair } => {
                 self.hold(now, *hold, *ticket, showing, seats, *wheelchair)
@@ -300,8 +305,16 @@ impl Opening {
             Event::OpeningPaused(_) => self.state = OpeningState::Paused,
             Event::OpeningDrained(event) => self.admissions_begin(OpeningState::Draining, event.at),
             Event::OpeningClosed(_) => self.state = OpeningState::Closed,
-            Event::VisitorJoined(event) => self.queue.joined(event.ticket, event.number),
-            Event::TicketMoved(event) => self.queue.moved(event),
+            Event::VisitorJoined(event) => {
+                self.queue.joined(event.ticket, event.number);
+                if let Some(subject) = &event.subject {
+                    self.belongs_to(&event.ticket, subject);
+                }
+            }
+            Event::TicketMoved(event) => {
+                self.queue.moved(event);
+                self.belongs_to(&event.to, &event.subject);
+            }
             Event::VisitorLeft(event) => self.visit_ended(event.ticket, event.state, &event.released),
             Event::LobbyClosed(event) => self.lobby_closed(event),
             Event::DrawHeld(event) => self.draw_held(event, fact.numbering.as_deref()),

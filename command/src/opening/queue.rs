@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 use usher_events::event::{TicketMoved, TicketState, VisitorJoined, VisitorsReturned, VisitorsWentAway};
-use usher_events::ids::Ticket;
+use usher_events::ids::{Hash, Ticket};
 use usher_events::ranks::Ranks;
 use usher_events::time::Timestamp;
 
@@ -449,10 +449,25 @@ impl Opening {
         self.queue.get(ticket).ok_or(Refusal::UnknownTicket)
     }
 
-    /// Gets in line: into the lobby before the opening, then behind all others.
-    pub(super) fn join(&self, now: Timestamp, ticket: Ticket) -> Result<Decision, Refusal> {
+    /// Gets in line: into the lobby before the opening, then behind all
+    /// others; or at once into the place that the same person has.
+    pub(super) fn join(
+        &self,
+        now: Timestamp,
+        ticket: Ticket,
+        subject: Option<Hash>,
+    ) -> Result<Decision, Refusal> {
         if self.queue.get(&ticket).is_some() {
             return Ok(Decision::Repeated);
+        }
+        if self.state == OpeningState::Closed {
+            return Err(Refusal::WrongState { state: self.state });
+        }
+        let subject = self.joins_as(subject)?;
+        if let Some(subject) = subject
+            && let Some(moved) = self.taken_over(now, subject, ticket)?
+        {
+            return Ok(Decision::Accepted(moved.into()));
         }
         let number = match self.state {
             OpeningState::Scheduled => None,
@@ -464,7 +479,7 @@ impl Opening {
         if self.queue.len() >= self.policy.max_tickets as usize {
             return Err(Refusal::Full { max_tickets: self.policy.max_tickets });
         }
-        Ok(Decision::Accepted(VisitorJoined { at: now, ticket, number, subject: None }.into()))
+        Ok(Decision::Accepted(VisitorJoined { at: now, ticket, number, subject }.into()))
     }
 
     /// Those of `indexes` who wait and are present are away now.

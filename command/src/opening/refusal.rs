@@ -62,6 +62,14 @@ pub enum Refusal {
     LobbyClosed,
     #[error("the opening's draw takes no beacon")]
     NoBeacon,
+    #[error("this opening asks for an entry claim")]
+    ClaimNeeded,
+    #[error("the person is in the seat window with another ticket")]
+    InsideElsewhere,
+    #[error("the person had their turn in this opening")]
+    AlreadyServed { state: TicketState },
+    #[error("the person has had as many tickets of this opening as anyone gets")]
+    TooManyTickets { max_tickets: u32 },
     #[error("the opening has as many tickets as it takes")]
     Full { max_tickets: u32 },
     #[error("it is not this visitor's turn")]
@@ -113,6 +121,10 @@ impl Refusal {
             Self::WrongState { .. } => "wrong-state",
             Self::LobbyClosed => "lobby-closed",
             Self::NoBeacon => "no-beacon",
+            Self::ClaimNeeded => "claim-needed",
+            Self::InsideElsewhere => "inside-elsewhere",
+            Self::AlreadyServed { .. } => "already-served",
+            Self::TooManyTickets { .. } => "too-many-tickets",
             Self::Full { .. } => "full",
             Self::NotYourTurn { .. } => "not-your-turn",
             Self::Gone { .. } => "gone",

@@ -106,6 +106,11 @@ pub enum Resource {
         payment_reference: PaymentReference,
         reason: RefundReason,
     },
+    /// When the last showing starts, or the opening closes if it has none.
+    Over {
+        #[serde(with = "rfc3339")]
+        over_at: Timestamp,
+    },
     /// There is nothing to show; never after an accepted command.
     Nothing {},
 }

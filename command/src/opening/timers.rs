@@ -176,7 +176,9 @@ impl Opening {
                     seats: found.states.len(),
                 })
             }
-            Command::Join { ticket } | Command::Leave { ticket } => self.ticket_resource(ticket),
+            Command::Join { ticket } | Command::JoinAs { ticket, .. } | Command::Leave { ticket } => {
+                self.ticket_resource(ticket)
+            }
             Command::Enter { ticket } | Command::LeaveWindow { ticket } => match self.queue.get(ticket) {
                 Some(entry) => {
                     let leave_by = (entry.state == TicketState::Inside).then_some(entry.deadline);
@@ -185,6 +187,10 @@ impl Opening {
                 }
                 None => Resource::Nothing {},
             },
+            Command::AskWhenOver => {
+                let last = self.showings.iter().map(|seats| seats.showing.starts_at).max();
+                Resource::Over { over_at: last.unwrap_or(self.closes_at) }
+            }
             Command::AdmitByHand { admission, .. } => Resource::Admission {
                 admission: *admission,
                 count: self.admissions.get(admission).copied().unwrap_or(0),

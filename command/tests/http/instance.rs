@@ -11,8 +11,9 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
+use usher_command::claims::Claims;
 use usher_command::draw_keys::DrawKeys;
-use usher_command::http::{CommandState, Forwarder, router};
+use usher_command::http::{CommandState, Forwarder, JoinRates, router};
 use usher_command::writer::{WriterConfig, WriterThreads, Writers};
 use usher_events::log::Log;
 use usher_events::log::embedded::EmbeddedLog;
@@ -55,12 +56,53 @@ impl Instance {
         instance
     }
 
+    /// One that takes entry claims.
+    pub(crate) async fn with_claims(claims: Claims) -> Self {
+        Self::with_guards(claims, JoinRates::unlimited()).await
+    }
+
+    /// One that takes so many joins.
+    pub(crate) async fn with_rates(rates: JoinRates) -> Self {
+        Self::with_guards(Claims::none(), rates).await
+    }
+
+    async fn with_guards(claims: Claims, rates: JoinRates) -> Self {
+        let directory = TempDir::new().unwrap();
+        let log = embedded(directory.path());
+        let mut instance = Self::made_of(log, writer_config("http://127.0.0.1:1"), None, claims, rates);
+        instance._directory = Some(directory);
+        instance.own_everything().await;
+        instance
+    }
+
     /// One over `log`, which owns nothing yet.
     pub(crate) fn over(log: Arc<dyn Log>, config: WriterConfig, forwarder: Option<Forwarder>) -> Self {
+        Self::over_with_rates(log, config, forwarder, JoinRates::unlimited())
+    }
+
+    /// The same, taking so many joins.
+    pub(crate) fn over_with_rates(
+        log: Arc<dyn Log>,
+        config: WriterConfig,
+        forwarder: Option<Forwarder>,
+        rates: JoinRates,
+    ) -> Self {
+        Self::made_of(log, config, forwarder, Claims::none(), rates)
+    }
+
+    fn made_of(
+        log: Arc<dyn Log>,
+        config: WriterConfig,
+        forwarder: Option<Forwarder>,
+        claims: Claims,
+        rates: JoinRates,
+    ) -> Self {
         let draw_keys = Arc::clone(&config.draw_keys);
         let writers = WriterThreads::start(config, Arc::clone(&log)).unwrap();
         let passes = Arc::new(passes("usher", 'p'));
-        let state = CommandState { writers: writers.writers(), keys: keys(), draw_keys, passes };
+        let (claims, join_rates) = (Arc::new(claims), Arc::new(rates));
+        let writers_of = writers.writers();
+        let state = CommandState { writers: writers_of, keys: keys(), draw_keys, passes, claims, join_rates };
         let (routes, openapi) = router(state, forwarder);
         let limits = Limits { body_bytes: MAX_BODY, timeout: Duration::from_secs(30) };
         Self {

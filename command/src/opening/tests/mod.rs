@@ -3,6 +3,7 @@
 mod admission;
 mod beacon;
 mod best;
+mod claims;
 mod draw;
 mod facts;
 mod holds;
@@ -211,6 +212,7 @@ impl Outcome {
 fn usual_actor(command: &Command) -> Actor {
     match command {
         Command::Join { ticket }
+        | Command::JoinAs { ticket, .. }
         | Command::Leave { ticket }
         | Command::Enter { ticket }
         | Command::LeaveWindow { ticket }
