@@ -88,7 +88,7 @@ async fn files_keep_the_contract() {
 async fn postgres_keeps_the_contract() {
     let url = std::env::var("USHER_POSTGRES__URL").expect("run through compose/stack run");
     let pool = PgPool::connect(&url).await.unwrap();
-    let tables = include_str!("../../migrations/0002_subject_keys.sql");
+    let tables = include_str!("../../migrations/0003_subject_keys.sql");
     sqlx::raw_sql(tables).execute(&pool).await.unwrap();
     keeps_the_contract(Arc::new(move || Arc::new(PostgresKeys::new(pool.clone())))).await;
 }
