@@ -102,7 +102,7 @@ impl Opening {
 
     fn first_present(&self, count: u32) -> Vec<Admitted> {
         let next = self.queue.next_present().take((count as usize).min(MAX_MEMBERS));
-        next.map(|entry| Admitted { ticket: entry.ticket, number: entry.number }).collect()
+        next.map(|(ticket, number)| Admitted { ticket, number }).collect()
     }
 
     fn admission(
@@ -128,9 +128,8 @@ impl Opening {
         let (mut away, mut spent) = (Vec::new(), Vec::new());
         let due = self.queue.entering.iter().take_while(|(deadline, _)| *deadline <= now);
         for (_, at) in due.take(MAX_MEMBERS) {
-            let entry = self.queue.entry(*at);
-            let keeps = u32::from(entry.misses) < self.policy.misses;
-            if keeps { away.push(entry.ticket) } else { spent.push(entry.ticket) }
+            let keeps = u32::from(self.queue.entry(*at).misses) < self.policy.misses;
+            if keeps { &mut away } else { &mut spent }.push(self.queue.ticket_at(*at));
         }
         if away.is_empty() && spent.is_empty() {
             return Err(Refusal::NotDue);

@@ -7,6 +7,7 @@ use usher_events::event::{Beacon, BeaconValue, DrawHeld, LobbyClosed};
 use usher_events::ids::{CommandId, Hash, Ticket};
 use usher_events::time::Timestamp;
 
+use super::tickets::Cohort;
 use super::{Command, Decision, Drawn, Numbering, Opening, OpeningState, Refusal};
 
 /// What a seed is derived from.
@@ -33,15 +34,13 @@ pub struct Undrawn {
 /// made in another thread.
 #[derive(Debug)]
 pub struct HashJob {
-    cohort: Vec<Ticket>,
+    cohort: Cohort,
     draw: Option<DrawJob>,
 }
 
 /// What a draw needs beside its cohort.
 #[derive(Debug)]
 struct DrawJob {
-    /// Each ticket's place in the queue's list.
-    places: Vec<u32>,
     needed: SeedNeeded,
     cohort_root: Hash,
     beacon: Option<BeaconValue>,
@@ -50,12 +49,12 @@ struct DrawJob {
 impl HashJob {
     /// How many tickets are hashed.
     pub fn len(&self) -> usize {
-        self.cohort.len()
+        self.cohort.places.len() as usize
     }
 
     /// Whether the lobby is empty.
     pub fn is_empty(&self) -> bool {
-        self.cohort.is_empty()
+        self.len() == 0
     }
 
     /// What the seed derives from, when this is the draw.
@@ -64,22 +63,25 @@ impl HashJob {
     }
 
     /// Hashes: the lobby's root, or with the seed the drawn order.
-    pub fn run(mut self, seed: Option<Hash>) -> Command {
-        match (self.draw.take(), seed) {
-            (Some(draw), Some(seed)) => self.draw(seed, draw),
+    pub fn run(self, seed: Option<Hash>) -> Command {
+        match (self.draw, seed) {
+            (Some(draw), Some(seed)) => draw.run(seed, &self.cohort),
             _ => {
-                self.cohort.sort_unstable();
-                let count = u32::try_from(self.cohort.len()).unwrap_or(u32::MAX);
-                Command::CloseLobby { cohort_root: merkle_root(&self.cohort), count }
+                let (_, mut tickets) = self.cohort.list();
+                tickets.sort_unstable();
+                Command::CloseLobby { cohort_root: merkle_root(&tickets), count: self.cohort.places.len() }
             }
         }
     }
+}
 
-    fn draw(self, seed: Hash, job: DrawJob) -> Command {
-        let DrawJob { places, cohort_root, beacon, .. } = job;
+impl DrawJob {
+    fn run(self, seed: Hash, cohort: &Cohort) -> Command {
+        let Self { cohort_root, beacon, .. } = self;
+        let (places, tickets) = cohort.list();
         let randomness = beacon.as_ref().map(|value| &value.randomness);
-        let indices = drawn_indices(&seed, &cohort_root, randomness, &self.cohort);
-        let order: Vec<Ticket> = indices.iter().map(|at| self.cohort[*at as usize]).collect();
+        let indices = drawn_indices(&seed, &cohort_root, randomness, &tickets);
+        let order: Vec<Ticket> = indices.iter().map(|at| tickets[*at as usize]).collect();
         let order_root = merkle_root(&order);
         let places = indices.into_iter().map(|at| places[at as usize]).collect();
         let drawn = Drawn { seed, order_root, numbering: Arc::new(Numbering::new(places)) };
@@ -125,15 +127,15 @@ impl Opening {
 
     /// The hashes that closing the lobby needs.
     pub(super) fn lobby_job(&self) -> HashJob {
-        HashJob { cohort: self.queue.cohort().1, draw: None }
+        HashJob { cohort: self.queue.cohort(), draw: None }
     }
 
     /// The hashes that the draw needs, once the lobby is closed.
     pub(crate) fn draw_job(&self, beacon: Option<BeaconValue>) -> Option<HashJob> {
         let (scheduled_by, cohort_root) = (self.scheduled_by?, self.draw.cohort_root?);
         let needed = SeedNeeded { draw_key_id: self.draw.key_id.clone(), scheduled_by };
-        let (places, cohort) = self.queue.cohort();
-        Some(HashJob { cohort, draw: Some(DrawJob { places, needed, cohort_root, beacon }) })
+        let draw = DrawJob { needed, cohort_root, beacon };
+        Some(HashJob { cohort: self.queue.cohort(), draw: Some(draw) })
     }
 
     pub(super) fn close_lobby(
@@ -212,7 +214,7 @@ impl Opening {
         }
         let root = self.draw.cohort_root.unwrap_or_default();
         let beacon = event.beacon.as_ref().map(|value| &value.randomness);
-        let (places, cohort) = self.queue.cohort();
+        let (places, cohort) = self.queue.cohort().list();
         let indices = drawn_indices(&event.seed, &root, beacon, &cohort);
         let places = indices.into_iter().map(|at| places[at as usize]).collect();
         self.queue.drawn(&Numbering::new(places));

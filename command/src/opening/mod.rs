@@ -18,6 +18,7 @@ mod settlement;
 mod subjects;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod timers;
 mod visits;
 

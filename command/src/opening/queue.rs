@@ -10,27 +10,19 @@ use usher_events::ids::{Hash, Ticket};
 use usher_events::ranks::Ranks;
 use usher_events::time::Timestamp;
 
+use super::tickets::{Cohort, Places, Tickets};
 use super::{Decision, MAX_MEMBERS, Opening, OpeningState, Refusal};
 use crate::presence::TicketNow;
 
-/// One ticket. Kept small: there may be two million.
+/// What becomes of one ticket. Kept small: there may be two million.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
-    pub(super) ticket: Ticket,
     /// To enter, or to leave by; only while admitted or inside.
     pub(super) deadline: Timestamp,
     /// 0 in the lobby.
     pub(super) number: u32,
     pub(super) state: TicketState,
     pub(super) misses: u8,
-    /// Whether it is in the draw's cohort, as far as the lobby tells.
-    pub(super) cohort: bool,
-}
-
-impl Entry {
-    fn now(&self, index: u32) -> TicketNow {
-        TicketNow { index, ticket: self.ticket, number: self.number, state: self.state }
-    }
 }
 
 /// The drawn numbers by the entries' places in the queue's list, which are
@@ -60,6 +52,8 @@ impl Numbering {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Snapshot")]
 pub struct Queue {
+    tickets: Tickets,
+    /// What became of each of them.
     entries: Vec<Entry>,
     #[serde(skip)]
     index: Index,
@@ -74,8 +68,8 @@ pub struct Queue {
     /// Whose place went where between lobby and draw, for the drawn numbers.
     moved: HashMap<u32, u32>,
     lobby_closed: bool,
-    /// How many are in the cohort, as far as the lobby tells.
-    cohort: u32,
+    /// Who is in the draw's cohort, as far as the lobby tells.
+    cohort: Places,
     /// The greatest number given, those of the cohort included.
     last_number: u32,
 }
@@ -105,6 +99,7 @@ impl Slot {
 /// The queue as snapshots hold it; the index is made anew.
 #[derive(Deserialize)]
 struct Snapshot {
+    tickets: Tickets,
     entries: Vec<Entry>,
     by_number: Vec<u32>,
     present: Ranks,
@@ -113,19 +108,20 @@ struct Snapshot {
     leaving: BTreeSet<(Timestamp, u32)>,
     moved: HashMap<u32, u32>,
     lobby_closed: bool,
-    cohort: u32,
+    cohort: Places,
     last_number: u32,
 }
 
 impl From<Snapshot> for Queue {
     fn from(snapshot: Snapshot) -> Self {
-        let Snapshot { entries, by_number, present, counts, entering, leaving, .. } = snapshot;
+        let Snapshot { tickets, entries, by_number, present, counts, entering, leaving, .. } = snapshot;
         let Snapshot { moved, lobby_closed, cohort, last_number, .. } = snapshot;
         let mut index = Index::default();
-        for (at, entry) in (0..).zip(&entries) {
-            index.insert(&entry.ticket, at);
+        for (at, ticket) in (0..).zip(tickets.iter()) {
+            index.insert(ticket, at);
         }
         Self {
+            tickets,
             entries,
             index,
             by_number,
@@ -142,9 +138,9 @@ impl From<Snapshot> for Queue {
 }
 
 impl Index {
-    fn find(&self, entries: &[Entry], ticket: &Ticket) -> Option<u32> {
+    fn find(&self, tickets: &Tickets, ticket: &Ticket) -> Option<u32> {
         let wanted = self.slot(ticket, 0);
-        let same = |slot: &Slot| slot.hash == wanted.hash && entries[slot.at as usize].ticket == *ticket;
+        let same = |slot: &Slot| slot.hash == wanted.hash && tickets.at(slot.at) == ticket;
         self.table.find(wanted.hash(), same).map(|slot| slot.at)
     }
 
@@ -161,7 +157,7 @@ impl Index {
 impl Queue {
     /// How many tickets there are, in all states.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.tickets.len()
     }
 
     /// Whether nobody ever joined.
@@ -193,17 +189,22 @@ impl Queue {
     /// A ticket as it is now.
     pub(crate) fn ticket_now(&self, ticket: &Ticket) -> Option<TicketNow> {
         // Often it has just joined.
-        let last = self.entries.last().filter(|last| last.ticket == *ticket);
+        let last = self.tickets.last().filter(|last| *last == ticket);
         let index = match last {
             Some(_) => u32::try_from(self.entries.len() - 1).ok()?,
             None => self.find(ticket)?,
         };
-        Some(self.entry(index).now(index))
+        Some(self.now(index, ticket))
+    }
+
+    fn now(&self, index: u32, ticket: &Ticket) -> TicketNow {
+        let Entry { number, state, .. } = *self.entry(index);
+        TicketNow { index, ticket: *ticket, number, state }
     }
 
     /// All tickets as they are now.
     pub(crate) fn all_now(&self) -> impl Iterator<Item = TicketNow> {
-        (0..).zip(&self.entries).map(|(index, entry)| entry.now(index))
+        (0..).zip(self.tickets.iter()).map(|(index, ticket)| self.now(index, ticket))
     }
 
     /// The number of each ticket, 0 where it has none.
@@ -217,40 +218,36 @@ impl Queue {
     }
 
     pub(super) fn get(&self, ticket: &Ticket) -> Option<&Entry> {
-        self.index.find(&self.entries, ticket).map(|at| &self.entries[at as usize])
+        self.find(ticket).map(|at| self.entry(at))
     }
 
     pub(super) fn entry(&self, at: u32) -> &Entry {
         &self.entries[at as usize]
     }
 
+    pub(super) fn ticket_at(&self, at: u32) -> Ticket {
+        *self.tickets.at(at)
+    }
+
     /// How many the lobby's draw is about.
     pub(super) fn cohort_len(&self) -> u32 {
-        self.cohort
+        self.cohort.len()
     }
 
-    /// The cohort's places and tickets, in the order in which they joined.
-    pub(super) fn cohort(&self) -> (Vec<u32>, Vec<Ticket>) {
-        let len = self.cohort as usize;
-        let (mut places, mut tickets) = (Vec::with_capacity(len), Vec::with_capacity(len));
-        for (at, entry) in (0..).zip(&self.entries).filter(|(_, entry)| entry.cohort) {
-            places.push(at);
-            tickets.push(entry.ticket);
-        }
-        (places, tickets)
+    /// Whom the lobby's draw is about.
+    pub(super) fn cohort(&self) -> Cohort {
+        Cohort { tickets: self.tickets.clone(), places: self.cohort.clone() }
     }
 
-    /// The present visitors with the smallest numbers, in order.
-    pub(super) fn next_present(&self) -> impl Iterator<Item = &Entry> {
-        (0..).map_while(|skip| self.present.nth(skip)).map(|number| self.by_number(number))
-    }
-
-    fn by_number(&self, number: u32) -> &Entry {
-        &self.entries[self.by_number[(number - 1) as usize] as usize]
+    /// The present visitors with the smallest numbers, in order, each with
+    /// their number.
+    pub(super) fn next_present(&self) -> impl Iterator<Item = (Ticket, u32)> {
+        let numbers = (0..).map_while(|skip| self.present.nth(skip));
+        numbers.map(|number| (self.ticket_at(self.by_number[(number - 1) as usize]), number))
     }
 
     pub(super) fn find(&self, ticket: &Ticket) -> Option<u32> {
-        self.index.find(&self.entries, ticket)
+        self.index.find(&self.tickets, ticket)
     }
 
     // --- fold -------------------------------------------------------------
@@ -263,9 +260,11 @@ impl Queue {
     fn add(&mut self, ticket: Ticket, number: u32, state: TicketState) -> u32 {
         let at = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         self.index.insert(&ticket, at);
-        let (deadline, cohort) = (Timestamp::default(), !self.lobby_closed);
-        self.entries.push(Entry { ticket, deadline, number, state, misses: 0, cohort });
-        self.cohort += u32::from(cohort);
+        self.tickets.push(ticket);
+        self.entries.push(Entry { deadline: Timestamp::default(), number, state, misses: 0 });
+        if !self.lobby_closed {
+            self.cohort.insert(at);
+        }
         self.counts[state as usize] += 1;
         self.give_number(at, number);
         at
@@ -297,8 +296,8 @@ impl Queue {
         self.counts[old as usize] -= 1;
         self.counts[state as usize] += 1;
         let (deadline, number) = (entry.deadline, entry.number);
-        if !self.lobby_closed && state.is_final() && std::mem::take(&mut entry.cohort) {
-            self.cohort -= 1;
+        if !self.lobby_closed && state.is_final() {
+            self.cohort.remove(at);
         }
         match old {
             TicketState::Waiting => drop(self.present.remove(number)),
@@ -360,7 +359,7 @@ impl Queue {
 
     pub(super) fn lobby_closed(&mut self) {
         self.lobby_closed = true;
-        self.last_number = self.cohort;
+        self.last_number = self.cohort.len();
     }
 
     /// Gives the cohort its numbers.
@@ -498,9 +497,10 @@ impl Opening {
     fn those_of(&self, indexes: &[u32], are: impl Fn(TicketState) -> bool) -> Result<Vec<Ticket>, Refusal> {
         // Each is named once, whoever noticed it twice.
         let indexes: BTreeSet<u32> = indexes.iter().copied().collect();
-        let entries = indexes.iter().filter_map(|index| self.queue.entries.get(*index as usize));
-        let those = entries.filter(|entry| are(entry.state)).take(MAX_MEMBERS);
-        let tickets: Vec<Ticket> = those.map(|entry| entry.ticket).collect();
+        let entries = &self.queue.entries;
+        let is = |index: &u32| entries.get(*index as usize).is_some_and(|entry| are(entry.state));
+        let those = indexes.into_iter().filter(is).take(MAX_MEMBERS);
+        let tickets: Vec<Ticket> = those.map(|index| self.queue.ticket_at(index)).collect();
         // Presence ends with the opening.
         let nothing = tickets.is_empty() || self.state == OpeningState::Closed;
         if nothing { Err(Refusal::NotDue) } else { Ok(tickets) }

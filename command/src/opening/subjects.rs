@@ -123,7 +123,7 @@ impl Opening {
             TicketState::Away => TicketState::Lobby,
             state => state,
         };
-        Ok(Some(TicketMoved { at: now, from: entry.ticket, to, number, state, subject }))
+        Ok(Some(TicketMoved { at: now, from: self.queue.ticket_at(place.at), to, number, state, subject }))
     }
 
     // --- fold -------------------------------------------------------------

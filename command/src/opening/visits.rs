@@ -60,7 +60,7 @@ impl Opening {
     /// Visits whose time is over. Who booked is done, who did not is spent.
     pub(super) fn end_visits(&self, now: Timestamp) -> Result<Decision, Refusal> {
         let due = self.queue.leaving.iter().take_while(|(deadline, _)| *deadline <= now);
-        let ended = due.map(|(_, at)| self.ended_visit(self.queue.entry(*at).ticket, TicketState::Spent));
+        let ended = due.map(|(_, at)| self.ended_visit(self.queue.ticket_at(*at), TicketState::Spent));
         let members = |visit: &EndedVisit| {
             1 + visit.released.iter().map(|released| 1 + released.seats.len()).sum::<usize>()
         };

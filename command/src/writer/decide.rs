@@ -17,6 +17,10 @@ use super::replies::{Answer, Submitted};
 use super::state::Chained;
 use crate::opening::{Command, Decision, Due, Fact, Refusal, Request};
 
+/// For how long after a durable record was sent its writer is taken to own the
+/// partition when it refuses, in milliseconds. It is well under the time after
+/// which another instance takes a silent one's partition.
+const OWNS_FOR_MS: i64 = 1_000;
 /// How often refusals become an event, in milliseconds.
 const COUNT_EVERY_MS: i64 = 60_000;
 /// The most seats that one count names.
@@ -36,8 +40,8 @@ impl<T> Partition<T> {
 
     fn decide(&mut self, submitted: Box<Submitted<T>>, now: Timestamp) {
         if !self.knows(&submitted.opening) && !matches!(submitted.request.command, Command::Schedule(_)) {
-            let sent = self.reign.sent();
-            self.wait(sent, sent, submitted, Answer::Refused(Box::new(Refusal::UnknownOpening)));
+            let (n, as_of) = (self.refuses_at(now), self.reign.sent());
+            self.wait(n, as_of, submitted, Answer::Refused(Box::new(Refusal::UnknownOpening)));
             return;
         }
         self.run_due(&submitted.opening, now);
@@ -66,7 +70,7 @@ impl<T> Partition<T> {
             Ok(Decision::Repeated) => (sent, sent, self.done(&submitted, false)),
             // True only if this writer still owns the partition: one own record shows it.
             Ok(Decision::Already) => (sent + 1, sent, self.done(&submitted, false)),
-            Err(refusal) => (sent, sent, Answer::Refused(Box::new(refusal))),
+            Err(refusal) => (self.refuses_at(now), sent, Answer::Refused(Box::new(refusal))),
         };
         if self.working(&opening).seq == 0 {
             self.working.remove(&opening);
@@ -81,6 +85,15 @@ impl<T> Partition<T> {
 
     fn knows(&self, opening: &OpeningId) -> bool {
         self.working.contains_key(opening) || self.confirmed.openings.contains_key(opening)
+    }
+
+    /// The own record that a refusal decided `now` waits for: what is in
+    /// flight, and one more when nothing durable was sent of late. A process
+    /// that was stopped and goes on would else refuse, by what it knew before,
+    /// what another instance has granted meanwhile.
+    fn refuses_at(&self, now: Timestamp) -> u64 {
+        let sent = self.reign.sent();
+        if now.0.saturating_sub(self.owned_at.0) > OWNS_FOR_MS { sent + 1 } else { sent }
     }
 
     fn done(&mut self, submitted: &Submitted<T>, created: bool) -> Answer {
@@ -129,7 +142,8 @@ impl<T> Partition<T> {
         let due = chained.opening.next_due();
         self.due.set(opening, due);
         self.outbox.push(Record { key: Some(opening.clone()), value, headers });
-        self.in_flight.push_back(InFlight { fact: Some((opening.clone(), fact)), seq, chain });
+        let sent_at = self.now;
+        self.in_flight.push_back(InFlight { fact: Some((opening.clone(), fact)), seq, chain, sent_at });
         if beacon_is_awaited || beacon_is_past {
             self.note_beacon(opening);
         }

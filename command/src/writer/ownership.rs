@@ -112,6 +112,7 @@ impl<T> Partition<T> {
             return;
         }
         self.failed_claims = 0;
+        self.owned_at = self.claim_at;
         self.following = false;
         self.outputs.push(Output::Unfollow);
         for (opening, chained) in &self.confirmed.openings {

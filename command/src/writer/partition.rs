@@ -55,6 +55,7 @@ pub(super) struct InFlight {
     pub(super) fact: Option<(OpeningId, Fact)>,
     pub(super) seq: u64,
     pub(super) chain: Hash,
+    pub(super) sent_at: Timestamp,
 }
 
 /// One partition: follower always, writer when it owns the partition.
@@ -90,6 +91,9 @@ pub struct Partition<T> {
     /// tenures apart before their claims have landed.
     pub(super) tenure: u64,
     pub(super) claim_at: Timestamp,
+    /// When the newest of its records that is durable was sent: it owned the
+    /// partition then.
+    pub(super) owned_at: Timestamp,
     pub(super) claim_not_before: Timestamp,
     pub(super) failed_claims: u32,
     /// The position to reach before the first claim.
@@ -127,6 +131,7 @@ impl<T> Partition<T> {
             wanted: false,
             tenure: 0,
             claim_at: Timestamp(0),
+            owned_at: Timestamp(0),
             claim_not_before: Timestamp(i64::MIN),
             failed_claims: 0,
             catch_up_to: 0,
@@ -324,7 +329,12 @@ impl<T> Partition<T> {
         match Record::of_writer(stamp, &Event::WriterAlive(WriterAlive { at: self.now })) {
             Ok(record) => {
                 self.outbox.push(record);
-                self.in_flight.push_back(InFlight { fact: None, seq: 0, chain: Hash::default() });
+                self.in_flight.push_back(InFlight {
+                    fact: None,
+                    seq: 0,
+                    chain: Hash::default(),
+                    sent_at: self.now,
+                });
             }
             Err(fault) => error!(partition = self.id, %fault, "a sign of life cannot be encoded"),
         }
@@ -337,7 +347,8 @@ impl<T> Partition<T> {
         let Some(epoch) = self.reign.epoch() else { return };
         let mut changes = Vec::new();
         while self.confirmed.cursor.n < through {
-            let Some(InFlight { fact, seq, chain }) = self.in_flight.pop_front() else { break };
+            let Some(InFlight { fact, seq, chain, sent_at }) = self.in_flight.pop_front() else { break };
+            self.owned_at = sent_at;
             if let Some((opening, fact)) = fact {
                 let chained = self.confirmed.openings.entry(opening.clone()).or_default();
                 chained.fold(&fact, seq, chain);

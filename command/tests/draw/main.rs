@@ -189,6 +189,7 @@ fn the_round_comes_too_early_while_the_lobby_is_open() {
     let (mut desk, mut shelf) = (Desk::new(), Shelf::default());
     let concert = lobby(&mut desk, &mut shelf, Some(beacon()));
     let early = desk.send(&concert, bring(), at(OPENS_AT_S - 1));
+    desk.land(&mut shelf, at(OPENS_AT_S - 1));
     let Some(Reply::Refused { refusal, .. }) = desk.reply(early) else { panic!("not refused") };
     assert!(matches!(**refusal, Refusal::WrongState { .. }));
     // It may be brought again, and waits while the lobby closes.

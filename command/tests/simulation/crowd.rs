@@ -300,7 +300,7 @@ impl Client {
     /// booking id; or a booking is cancelled.
     fn pay(&mut self, hold: HoldId, ticket: Ticket, random: &mut StdRng) -> Request {
         let merchant = Actor::Merchant("shop".into());
-        if random.random_bool(0.25)
+        if random.random_bool(0.3)
             && let Some(booking) = self.bookings.choose(random).copied()
         {
             return request(merchant, None, Command::Cancel { booking });

@@ -6,6 +6,7 @@ use usher_events::event::{Event, TicketState};
 use usher_events::ids::PlanName;
 use usher_events::plan::Seat;
 use usher_events::record::MAX_RECORD_BYTES;
+use usher_events::time::Timestamp;
 
 use crate::asks::{enter, hold, join, keys, message, schedule};
 use crate::bench::{Bench, config};
@@ -68,6 +69,43 @@ fn a_refusal_waits_for_what_is_in_flight_at_its_decision_and_for_no_more() {
     bench.expect_done(held);
     bench.expect_refused(refused);
     bench.expect_no_answer(later);
+}
+
+#[test]
+fn a_refusal_of_a_writer_that_sent_nothing_of_late_waits_for_one_own_record() {
+    let mut bench = Bench::opened();
+    let unfit = || Command::SetMessage { message: Some(String::new()) };
+    let end = bench.end();
+    bench.now = Timestamp(bench.now.0 + 1_001);
+    let tokens = bench.ask_together(0, [unfit(), enter(9)]);
+    for token in tokens {
+        bench.expect_no_answer(token);
+    }
+    bench.land(0);
+    for token in tokens {
+        assert_eq!(bench.expect_refused(token).1, end, "true of what it was decided on");
+    }
+    assert_eq!((bench.alive(), bench.end()), (1, end + 1));
+    let at_once = bench.ask(0, unfit());
+    bench.expect_refused(at_once);
+}
+
+#[test]
+fn a_writer_that_was_stopped_does_not_refuse_by_what_it_knew_before() {
+    let mut bench = Bench::opened();
+    bench.read(1);
+    bench.want(1, true);
+    bench.now = Timestamp(bench.now.0 + 20_000);
+    bench.tick(1);
+    bench.claim(1);
+    assert!(bench.serving(1));
+    bench.done(1, join(9));
+    // It does not know the ticket, nor that another has taken over.
+    let left = bench.ask(0, enter(9));
+    bench.expect_no_answer(left);
+    bench.land(0);
+    bench.expect_no_answer(left);
+    assert!(!bench.serving(0));
 }
 
 #[test]

@@ -28,6 +28,9 @@ const CHUNKS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("chu
 const QUEUE: usize = 4_096;
 /// The most bytes of one write transaction.
 const TRANSACTION_BYTES: usize = 32 * 1024 * 1024;
+/// How much of the file the store may keep in memory. Its default of a GiB
+/// would come to hold all that an opening ever wrote, which nobody reads twice.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// The most records and bytes that a reader takes at once.
 const READ_RECORDS: usize = 4_096;
 const READ_BYTES: usize = 4 * 1024 * 1024;
@@ -69,7 +72,7 @@ impl EmbeddedLog {
         let path = file.display().to_string();
         let storage =
             |error: redb::Error| OpenError::Storage { path: path.clone(), error: error.to_string() };
-        let database = match Database::create(file) {
+        let database = match Database::builder().set_cache_size(CACHE_BYTES).create(file) {
             Ok(database) => database,
             Err(redb::DatabaseError::DatabaseAlreadyOpen) => return Err(OpenError::Locked(path)),
             Err(error) => return Err(storage(error.into())),
