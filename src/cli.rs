@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use usher_events::time::Timestamp;
 
 use crate::config::Config;
+use crate::plan::PlanCommand;
 use crate::sample::sample_opening;
 use crate::verify_draw::VerifyDraw;
 use crate::{logging, rehearse, roles, shutdown};
@@ -52,6 +53,8 @@ enum Role {
     },
     /// Checks a draw from what was published of it, and from nothing else.
     VerifyDraw(VerifyDraw),
+    /// Looks at seating plans.
+    Plan(PlanCommand),
     /// Looks after the keys that tell visitors with claims apart.
     Subjects {
         #[command(subcommand)]
@@ -137,6 +140,7 @@ impl Cli {
             Role::Key { kind } => return roles::key::mint(*kind),
             Role::Sample => return say(&format!("{}\n", sample_opening(Timestamp::now()))),
             Role::VerifyDraw(verify) => return verify.run(),
+            Role::Plan(plan) => return plan.run(),
             _ => {}
         }
         let config = match Config::load(self.config.as_deref()) {
@@ -182,7 +186,12 @@ async fn run_role(role: Role, config: Config) -> Result<(), roles::RoleError> {
         Role::Query => roles::query::run(config, stop).await,
         Role::Subjects { act } => roles::subjects::act(config, act).await,
         Role::Migrate => roles::migrate::run(config).await,
-        Role::Rehearse(_) | Role::Key { .. } | Role::VerifyDraw(_) | Role::Settings | Role::Sample => Ok(()),
+        Role::Rehearse(_)
+        | Role::Key { .. }
+        | Role::VerifyDraw(_)
+        | Role::Plan(_)
+        | Role::Settings
+        | Role::Sample => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ mod config;
 mod fetch;
 mod logging;
 mod pages;
+mod plan;
 mod rehearse;
 mod roles;
 mod sample;

@@ -233,7 +233,7 @@ async fn a_plan_or_a_showing_that_cannot_be_is_refused_by_its_field() {
         (plan(json!({})), Detail("missing field `seating`")),
         (plan(twice), Field("seating.zones[0].rows[0].seats[1].seat_guid")),
         (plan(gold), Field("details.category_prices")),
-        (plan(won), Field("details.prices")),
+        (plan(won), Field("details.seat_prices.G7.currency")),
         (plan(json!({"seating": seating(), "seats": []})), Detail("unknown field `seats`")),
         (showing(json!({"title": "", "starts_at": in_s(9), "plan": "hall-1"})), Field("title")),
         (showing(json!({"title": "x", "starts_at": "20:00", "plan": "hall-1"})), Field("starts_at")),

@@ -9,6 +9,7 @@ mod authorization;
 mod bad_input;
 mod beacons;
 mod bookings;
+mod broken_plans;
 mod calls;
 mod claims;
 mod description;
