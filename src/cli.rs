@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use usher_events::time::Timestamp;
+use usher_projector::analytics::ANALYST;
 
 use crate::config::Config;
 use crate::plan::PlanCommand;
@@ -39,7 +40,11 @@ enum Role {
     /// Answers queries from Redis and Postgres.
     Query,
     /// Makes the topics and brings the database's tables up to date.
-    Migrate,
+    Migrate {
+        /// Also makes a role that reads the analysts' views and nothing else.
+        #[arg(long, value_name = "ROLE", num_args = 0..=1, default_missing_value = ANALYST)]
+        analyst: Option<String>,
+    },
     /// Plays a whole opening with many visitors, and judges it from the log.
     ///
     /// Ends with 0 when every rule held, 1 when one was broken, 2 when it
@@ -185,7 +190,7 @@ async fn run_role(role: Role, config: Config) -> Result<(), roles::RoleError> {
         Role::Projector(Projector { act: Some(act) }) => roles::projector::act(config, act).await,
         Role::Query => roles::query::run(config, stop).await,
         Role::Subjects { act } => roles::subjects::act(config, act).await,
-        Role::Migrate => roles::migrate::run(config).await,
+        Role::Migrate { analyst } => roles::migrate::run(config, analyst).await,
         Role::Rehearse(_)
         | Role::Key { .. }
         | Role::VerifyDraw(_)

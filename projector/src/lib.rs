@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod admin;
+pub mod analytics;
 pub mod announcer;
 pub mod booking;
 pub mod dead_letter;

@@ -3,14 +3,16 @@
 use secrecy::ExposeSecret;
 use tracing::info;
 use usher_events::log::kafka::ensure_topics;
+use usher_projector::analytics::let_analyst_in;
 use usher_projector::places::MIGRATIONS;
 
 use super::{RoleError, servers};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 
 /// Does what is configured: topics where there are brokers, tables where
-/// there is a database. Safe to repeat.
-pub(crate) async fn run(config: Config) -> Result<(), RoleError> {
+/// there is a database, and the role of analysts that was asked for. Safe to
+/// repeat.
+pub(crate) async fn run(config: Config, analyst: Option<String>) -> Result<(), RoleError> {
     let kafka = servers::kafka(&config);
     let has_database = !config.postgres.url.expose_secret().is_empty();
     match kafka {
@@ -30,6 +32,12 @@ pub(crate) async fn run(config: Config) -> Result<(), RoleError> {
         let pool = servers::postgres(&config)?;
         MIGRATIONS.run(&pool).await.map_err(|error| RoleError::Other(format!("the tables: {error}")))?;
         info!("the tables are up to date");
+        if let Some(role) = analyst {
+            let_analyst_in(&pool, &role).await.map_err(|error| RoleError::Other(error.to_string()))?;
+            info!(role, "the role reads the views of the schema analytics");
+        }
+    } else if analyst.is_some() {
+        return Err(ConfigError::Missing("postgres.url", "POSTGRES__URL").into());
     } else {
         info!("no postgres.url: the tables are left alone");
     }

@@ -10,6 +10,7 @@ use tracing::info;
 use usher_events::log::Log;
 use usher_events::log::kafka::{self, KafkaLog};
 use usher_http::server::Readiness;
+use usher_projector::analytics::PostgresAnalytics;
 use usher_projector::booking::postgres::PostgresBookings;
 use usher_projector::dead_letter::{DeadLetter, DeadLetters};
 use usher_projector::history::PostgresHistory;
@@ -44,7 +45,8 @@ fn stores(config: &Config) -> Result<Vec<Arc<dyn Store>>, RoleError> {
     Ok(vec![
         Arc::new(servers::queues(config)?),
         Arc::new(PostgresBookings::new(pool.clone())),
-        Arc::new(PostgresHistory::new(pool)),
+        Arc::new(PostgresHistory::new(pool.clone())),
+        Arc::new(PostgresAnalytics::new(pool)),
     ])
 }
 

@@ -139,6 +139,22 @@ pub(crate) async fn whole_journey(doors: &Doors) {
     assert_eq!(gone.status, 410);
 }
 
+/// Of the two visitors of each journey both entered, and one booked.
+async fn analysts_see_the_funnel(place: &Place) {
+    let pool = sqlx::PgPool::connect(place.told("USHER_POSTGRES__URL")).await.unwrap();
+    let begun = Instant::now();
+    let funnel = "SELECT joined, admitted, entered, held, booked FROM analytics.funnel_v1 ORDER BY opening";
+    loop {
+        let rows: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(funnel).fetch_all(&pool).await.unwrap();
+        if rows == [(2, 2, 2, 1, 1); 4] {
+            break;
+        }
+        assert!(begun.elapsed() < GO_ON_WITHIN, "the funnel says {rows:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    pool.close().await;
+}
+
 #[tokio::test]
 async fn from_the_lobby_to_the_booking_over_the_servers() {
     let _alone = ALONE.lock().await;
@@ -153,6 +169,7 @@ async fn from_the_lobby_to_the_booking_over_the_servers() {
         doors.commands.rotate_left(first);
         whole_journey(&doors).await;
     }
+    analysts_see_the_funnel(&place).await;
     for command in &mut roles.commands {
         command.stop().await;
     }

@@ -50,6 +50,12 @@ impl Place {
         let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
         Self { environment, brokers: brokers.clone(), topic }
     }
+
+    /// What the processes are told under `name`.
+    pub(crate) fn told(&self, name: &str) -> &str {
+        let told = self.environment.iter().find(|(known, _)| known == name);
+        &told.unwrap_or_else(|| panic!("{name} is not told")).1
+    }
 }
 
 /// A stack of one's own, taken down in the end.

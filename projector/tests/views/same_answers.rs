@@ -17,7 +17,7 @@ use crate::history::{Fact, batches, records};
 use crate::play::{Choice, play};
 use crate::servers::{PostgresCorner, RedisCorner};
 
-fn choices(most: usize) -> impl Strategy<Value = Vec<Choice>> {
+pub(crate) fn choices(most: usize) -> impl Strategy<Value = Vec<Choice>> {
     prop::collection::vec(any::<Choice>(), 0..most)
 }
 

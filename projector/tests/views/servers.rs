@@ -81,3 +81,43 @@ impl PostgresCorner {
         self.pool.close().await;
     }
 }
+
+/// A database of a test, for what is there once in each; removed by
+/// [`PostgresDatabase::remove`].
+pub(crate) struct PostgresDatabase {
+    name: String,
+    outside: PgPool,
+    pub(crate) pool: PgPool,
+}
+
+impl PostgresDatabase {
+    /// The tables, made anew.
+    pub(crate) async fn new() -> Self {
+        let url = address("USHER_POSTGRES__URL");
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        let outside = places::pool(&url, 1).unwrap();
+        let create = format!("CREATE DATABASE {name}");
+        sqlx::query(sqlx::AssertSqlSafe(create)).execute(&outside).await.unwrap();
+        let (base, _) = url.rsplit_once('/').unwrap();
+        let pool = places::pool(&format!("{base}/{name}"), 4).unwrap();
+        places::migrate(&pool).await.unwrap();
+        Self { name, outside, pool }
+    }
+
+    /// Connections of the role `role`, which is given a password.
+    pub(crate) async fn as_role(&self, role: &str) -> PgPool {
+        let give = format!("ALTER ROLE {role} PASSWORD 'given'");
+        sqlx::query(sqlx::AssertSqlSafe(give)).execute(&self.pool).await.unwrap();
+        let options = sqlx::postgres::PgConnectOptions::new().username(role).password("given");
+        let known = self.pool.connect_options();
+        let options = options.host(known.get_host()).port(known.get_port()).database(&self.name);
+        sqlx::postgres::PgPoolOptions::new().max_connections(2).connect_with(options).await.unwrap()
+    }
+
+    pub(crate) async fn remove(self) {
+        self.pool.close().await;
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        sqlx::query(sqlx::AssertSqlSafe(drop)).execute(&self.outside).await.unwrap();
+        self.outside.close().await;
+    }
+}
