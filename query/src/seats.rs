@@ -1,6 +1,6 @@
 //! The seat map of a showing, and the halls.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -32,6 +32,8 @@ pub(crate) fn routes() -> OpenApiRouter<QueryState> {
 #[serde(deny_unknown_fields)]
 struct SeatsQuery {
     since: Option<u64>,
+    #[serde(default)]
+    compact: bool,
     after: Option<AsOf>,
 }
 
@@ -60,29 +62,81 @@ pub(crate) struct SeatsDocument<'a> {
     since: Option<u64>,
     #[schema(value_type = String, example = "3.1042")]
     as_of: AsOf,
-    #[schema(value_type = Vec<SeatDocument<'static>>)]
-    seats: &'a RawValue,
+    /// Not in a compact map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<SeatDocument<'static>>>)]
+    seats: Option<&'a RawValue>,
+    /// In a compact map alone: a letter for each seat of the plan, in the
+    /// order of their `seat_guid`s as UTF-8 bytes: `f` free, `h` held, `b`
+    /// booked, `x` blocked. 50 kB for 50,000 seats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "ffhhbbbfx")]
+    states: Option<&'a str>,
+}
+
+/// What a map's answers are made of, written when they are first asked for.
+#[derive(Debug, Default)]
+struct Written {
+    seats: OnceLock<Box<RawValue>>,
+    states: OnceLock<String>,
 }
 
 /// The seats of a showing as they were read.
 #[derive(Debug)]
 pub(crate) struct Shown {
     pub(crate) map: Arc<SeatMap>,
-    /// The seats as JSON, written once for a version.
-    seats: Arc<RawValue>,
-    whole: Ready,
+    as_of: AsOf,
+    /// The same for as long as the version is.
+    written: Arc<Written>,
+    whole: OnceLock<Ready>,
+    compact: OnceLock<Ready>,
+}
+
+/// What `once` holds; if nothing yet, what `make` makes. Two who come at once
+/// may both make it.
+fn once<T>(once: &OnceLock<T>, make: impl FnOnce() -> Result<T, Problem>) -> Result<&T, Problem> {
+    if let Some(made) = once.get() {
+        return Ok(made);
+    }
+    let made = make()?;
+    Ok(once.get_or_init(|| made))
 }
 
 impl Shown {
-    fn new(showing: &ShowingId, map: Arc<SeatMap>, old: Option<&Self>, as_of: AsOf) -> Result<Self, Problem> {
-        let seats = match old.filter(|old| old.map.version == map.version) {
-            Some(old) => Arc::clone(&old.seats),
-            None => written(&map.seats)?.into(),
-        };
-        let version = map.version;
-        let document = SeatsDocument { showing, version, since: None, as_of, seats: &seats };
-        let whole = Ready::weakly(&document, &(showing, version))?;
-        Ok(Self { map, seats, whole })
+    fn new(map: Arc<SeatMap>, old: Option<&Self>, as_of: AsOf) -> Self {
+        let old = old.filter(|old| old.map.version == map.version);
+        let written = old.map(|old| Arc::clone(&old.written)).unwrap_or_default();
+        Self { map, as_of, written, whole: OnceLock::new(), compact: OnceLock::new() }
+    }
+
+    fn whole(&self, showing: &ShowingId) -> Result<&Ready, Problem> {
+        let (version, as_of) = (self.map.version, self.as_of.clone());
+        once(&self.whole, || {
+            let seats = once(&self.written.seats, || written(&self.map.seats))?;
+            let document =
+                SeatsDocument { showing, version, since: None, as_of, seats: Some(seats), states: None };
+            Ready::weakly(&document, &(showing, version))
+        })
+    }
+
+    fn compact(&self, showing: &ShowingId) -> Result<&Ready, Problem> {
+        let (version, as_of) = (self.map.version, self.as_of.clone());
+        once(&self.compact, || {
+            let letters = self.map.seats.iter();
+            let states = self.written.states.get_or_init(|| letters.map(|seat| letter(seat.state)).collect());
+            let document =
+                SeatsDocument { showing, version, since: None, as_of, seats: None, states: Some(states) };
+            Ready::weakly(&document, &(showing, version, "compact"))
+        })
+    }
+}
+
+fn letter(state: SeatState) -> char {
+    match state {
+        SeatState::Free => 'f',
+        SeatState::Held => 'h',
+        SeatState::Booked => 'b',
+        SeatState::Blocked => 'x',
     }
 }
 
@@ -101,14 +155,16 @@ pub(crate) fn changes_since(
 ) -> Result<Ready, Problem> {
     let changed = map.seats.iter().filter(|seat| since == 0 || seat.version > since);
     let (seats, version) = (written(changed)?, map.version);
-    let document = SeatsDocument { showing, version, since: Some(since), as_of, seats: &seats };
+    let document =
+        SeatsDocument { showing, version, since: Some(since), as_of, seats: Some(&seats), states: None };
     Ready::weakly(&document, &(showing, version, since))
 }
 
 /// That nothing changed after `version`.
 pub(crate) fn no_changes(showing: &ShowingId, version: u64, as_of: AsOf) -> Result<Ready, Problem> {
     let seats = written([])?;
-    let document = SeatsDocument { showing, version, since: Some(version), as_of, seats: &seats };
+    let document =
+        SeatsDocument { showing, version, since: Some(version), as_of, seats: Some(&seats), states: None };
     Ready::weakly(&document, &(showing, version, version))
 }
 
@@ -156,43 +212,49 @@ impl QueryState {
                 self.bookings.changes(opening, partition, showing, map.version).await.map_err(away)?;
             if let Some(changes) = found.value {
                 let as_of = AsOf::one(partition, found.position);
-                let shown = Shown::new(showing, changed(map, changes), old, as_of)?;
-                return Ok((Some(shown), found.position));
+                return Ok((Some(Shown::new(changed(map, changes), old, as_of)), found.position));
             }
         }
         let found = self.bookings.seats(opening, partition, showing).await.map_err(away)?;
         let as_of = AsOf::one(partition, found.position);
-        let shown = found.value.map(|map| Shown::new(showing, Arc::new(map), None, as_of));
-        Ok((shown.transpose()?, found.position))
+        Ok((found.value.map(|map| Shown::new(Arc::new(map), None, as_of)), found.position))
     }
 }
 
-/// The seats of a showing; with `since`, those that changed after that version.
+/// The seats of a showing; with `since`, those that changed after that
+/// version, whichever it was: a seat keeps the version that changed it last,
+/// so that no gap is too large. With `compact`, a letter for each seat.
 #[utoipa::path(
     get, path = "/v1/openings/{opening}/showings/{showing}/seats", tag = "seats",
     params(
         ("opening" = String, Path), ("showing" = String, Path),
         ("since" = Option<u64>, Query, description = "A `version` of an earlier answer"),
+        ("compact" = Option<bool>, Query, description = "`true`: the whole map as `states`, a letter for each seat"),
         ("after" = Option<String>, Query, description = "An `as_of`: wait until the answer has it")
     ),
     responses(
         (status = 200, description = "As they are now", body = SeatsDocument<'static>),
         (status = 304, description = "Not modified"),
+        (status = 422, description = "Problem `invalid`: `since` with `compact`"),
         (status = 404, description = "Problem `not-found`: no such showing, or it never had version `since`, by `as_of`")
     )
 )]
 async fn seats(
     State(state): State<QueryState>,
     Path((opening, showing)): Path<(OpeningId, ShowingId)>,
-    Query(SeatsQuery { since, after }): Query<SeatsQuery>,
+    Query(SeatsQuery { since, compact, after }): Query<SeatsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if compact && since.is_some() {
+        return Err(Problem::invalid("compact", "changes have one form: ask for them without `compact`"));
+    }
     let (partition, at_least) = After::new(after).wait(&state, &opening, Views::Booking).await?;
     let kept = state.seats(&opening, partition, &showing, Wanted::at(at_least)).await?;
     let not_there = |what| missing(what, partition, kept.position);
     let shown = kept.value.as_ref().ok_or_else(|| not_there("showing"))?;
     let answer = match since {
-        None => shown.whole.answer(&headers),
+        None if compact => shown.compact(&showing)?.answer(&headers),
+        None => shown.whole(&showing)?.answer(&headers),
         Some(since) if since <= shown.map.version => {
             let as_of = AsOf::one(partition, kept.position);
             changes_since(&showing, &shown.map, since, as_of)?.answer(&headers)

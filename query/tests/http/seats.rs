@@ -65,6 +65,38 @@ async fn the_changes_since_a_version_lead_from_that_map_to_this() {
 }
 
 #[tokio::test]
+async fn a_compact_map_has_a_letter_for_each_seat_in_the_order_of_their_ids() {
+    let world = World::new();
+    let mut as_of = world.happen("premiere", holds(ANN)).await;
+    let map = world.get_after(&format!("{SEATS}?compact=true"), &as_of).await;
+    assert_eq!((&map["version"], &map["states"]), (&json!(1), &json!("hhfffffx")));
+    assert_eq!((&map["as_of"], map.get("seats")), (&json!(as_of), None));
+    as_of = world.happen("premiere", [booked(ANN, hold_id(1), &["A1", "A2"])]).await;
+    let map = world.get_after(&format!("{SEATS}?compact=true"), &as_of).await;
+    assert_eq!((&map["version"], &map["states"]), (&json!(2), &json!("bbfffffx")));
+    let changes = world.get_after(&format!("{SEATS}?since=1"), &as_of).await;
+    assert_eq!(states(&changes), [("A1", "booked"), ("A2", "booked")], "its version leads on");
+}
+
+#[tokio::test]
+async fn each_form_of_a_map_has_a_tag_of_its_own() {
+    let world = World::after(holds(ANN)).await;
+    let compact = format!("{SEATS}?compact=true");
+    let (whole, short) = (world.send(&get(SEATS)).await, world.send(&get(&compact)).await);
+    let again = |tag: &str| get(&compact).header("if-none-match", tag);
+    assert_eq!(world.send(&again(short.header("etag"))).await.status, 304);
+    assert_eq!(world.send(&again(whole.header("etag"))).await.status, 200);
+}
+
+#[tokio::test]
+async fn changes_have_one_form() {
+    let world = World::after(holds(ANN)).await;
+    let problem = world.send(&get(format!("{SEATS}?since=0&compact=true"))).await.problem(422, "invalid");
+    assert_eq!(problem["field"], "compact");
+    world.send(&get(format!("{SEATS}?compact=perhaps"))).await.problem(400, "malformed");
+}
+
+#[tokio::test]
 async fn a_version_that_never_was_and_a_showing_that_is_not_there_are_404() {
     let world = World::after(holds(ANN)).await;
     for path in [
