@@ -17,6 +17,7 @@ pub mod plan;
 pub mod policy;
 pub mod ranks;
 pub mod record;
+pub mod reference;
 pub mod reign;
 pub mod tenure;
 pub mod time;

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
-use usher_events::ids::{BookingId, HoldId, OpeningId, PaymentReference};
+use usher_events::ids::{BookingId, HoldId, OpeningId, PaymentReference, SeatId};
 use usher_http::body::{Json, Path};
 use usher_http::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,7 +15,7 @@ use super::{CommandState, answer};
 use crate::opening::Command;
 
 pub(super) fn routes() -> OpenApiRouter<CommandState> {
-    OpenApiRouter::new().routes(routes!(confirm, cancel))
+    OpenApiRouter::new().routes(routes!(confirm, cancel)).routes(routes!(cancel_seat))
 }
 
 /// Which hold was paid for, and by which payment.
@@ -74,5 +74,25 @@ async fn cancel(
     Path((opening, booking)): Path<(OpeningId, BookingId)>,
     Seller(actor): Seller,
 ) -> Result<Response, Problem> {
-    answer::as_change(state.decide(opening, None, actor, Command::Cancel { booking }).await)
+    answer::as_change(state.decide(opening, None, actor, Command::Cancel { booking, seat: None }).await)
+}
+
+/// Cancel one seat of a booking; the others stay booked.
+#[utoipa::path(
+    delete, path = "/v1/openings/{opening}/bookings/{booking}/seats/{seat}", tag = "seats",
+    security(("merchant" = []), ("operator" = [])),
+    params(("opening" = String, Path), ("booking" = uuid::Uuid, Path), ("seat" = String, Path)),
+    responses(
+        (status = 200, description = "Cancelled, now or before; the booking as it is now", body = BookingAnswer),
+        (status = 404, description = "Problem `unknown-opening` or `unknown-booking`"),
+        (status = 422, description = "Problem `unknown-seats`: never of this booking")
+    )
+)]
+async fn cancel_seat(
+    State(state): State<CommandState>,
+    Path((opening, booking, seat)): Path<(OpeningId, BookingId, SeatId)>,
+    Seller(actor): Seller,
+) -> Result<Response, Problem> {
+    let command = Command::Cancel { booking, seat: Some(seat) };
+    answer::as_change(state.decide(opening, None, actor, command).await)
 }

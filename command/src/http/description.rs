@@ -198,6 +198,9 @@ pub(super) struct BookingAnswer {
     seats: Vec<String>,
     #[schema(example = "payment-4711")]
     payment_reference: String,
+    /// What people read out, with a check letter; unique in the opening.
+    #[schema(required = true, example = "K7M-4QXA")]
+    reference: Option<String>,
     /// Whether the payment came after the hold's end.
     late: bool,
     #[schema(example = "3.1042")]

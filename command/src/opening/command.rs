@@ -151,8 +151,12 @@ pub enum Command {
     Release { hold: HoldId, ticket: Ticket },
     /// Settle a payment of the hold.
     Confirm { booking: BookingId, hold: HoldId, payment_reference: PaymentReference },
-    /// Give a booking's seats back.
-    Cancel { booking: BookingId },
+    /// Give a booking's seats back, or one of them.
+    Cancel {
+        booking: BookingId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seat: Option<SeatId>,
+    },
 
     /// Timer: `opens_at` has come.
     CloseLobby { cohort_root: Hash, count: u32 },

@@ -265,7 +265,7 @@ impl Opening {
             Command::Confirm { booking, hold, payment_reference } => {
                 self.confirm(now, &request.actor, *booking, *hold, payment_reference)
             }
-            Command::Cancel { booking } => self.cancel(now, *booking),
+            Command::Cancel { booking, seat } => self.cancel(now, *booking, seat.as_ref()),
             timer => self.decide_timer(now, timer),
         }
     }

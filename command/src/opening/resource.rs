@@ -97,6 +97,8 @@ pub enum Resource {
         showing: ShowingId,
         seats: Vec<SeatId>,
         payment_reference: PaymentReference,
+        /// What people read out; none for bookings older than references.
+        reference: Option<String>,
         late: bool,
     },
     /// The payment became no booking.

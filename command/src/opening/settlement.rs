@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use usher_events::event::{BookingCancelled, BookingConfirmed, RefundDue, RefundReason, TicketState};
-use usher_events::ids::{Actor, BookingId, HoldId, PaymentReference, Ticket};
+use usher_events::ids::{Actor, BookingId, HoldId, PaymentReference, SeatId, Ticket};
 use usher_events::policy::Payment;
+use usher_events::reference::BookingReference;
 use usher_events::time::Timestamp;
 
 use super::holds::Hold;
@@ -19,6 +20,7 @@ pub(super) struct Booking {
     /// Those that are still booked.
     pub(super) seats: Vec<u32>,
     pub(super) payment_reference: PaymentReference,
+    pub(super) reference: Option<String>,
     pub(super) late: bool,
 }
 
@@ -75,7 +77,7 @@ impl Opening {
                 payment_reference: payment_reference.clone(),
                 late,
                 visit_ended: inside && !others_live,
-                reference: None,
+                reference: Some(self.next_reference().to_string()),
             }
             .into(),
         ))
@@ -107,15 +109,34 @@ impl Opening {
         }
     }
 
-    /// Gives a booking's seats back.
-    pub(super) fn cancel(&self, now: Timestamp, booking: BookingId) -> Result<Decision, Refusal> {
+    /// The reference of the booking that comes next: bookings are never
+    /// forgotten, so none is given twice.
+    fn next_reference(&self) -> BookingReference {
+        BookingReference::nth(&self.draw.seed_commitment, self.bookings.len() as u64)
+    }
+
+    /// Gives a booking's seats back, or the one that is named.
+    pub(super) fn cancel(
+        &self,
+        now: Timestamp,
+        booking: BookingId,
+        seat: Option<&SeatId>,
+    ) -> Result<Decision, Refusal> {
         let found = self.bookings.get(&booking).ok_or(Refusal::UnknownBooking)?;
-        if found.state() == BookingState::Cancelled {
-            return Ok(Decision::Repeated);
-        }
         let showing = self.showings[found.showing as usize].showing.showing.clone();
         let hall = self.hall_of(found.showing as usize);
-        let freed = hall.map(|hall| hall.ids(&found.seats)).unwrap_or_default();
+        let booked = hall.map(|hall| hall.ids(&found.seats)).unwrap_or_default();
+        if let Some(seat) = seat.filter(|seat| !booked.contains(seat)) {
+            let was_booked =
+                self.holds.get(&found.hold).is_some_and(|hold| self.seat_ids(hold).contains(seat));
+            let unknown = || Refusal::UnknownSeats { showing, seats: vec![seat.clone()] };
+            return if was_booked { Ok(Decision::Repeated) } else { Err(unknown()) };
+        }
+        if booked.is_empty() {
+            return Ok(Decision::Repeated);
+        }
+        let (freed, remaining) =
+            booked.into_iter().partition(|booked| seat.is_none_or(|seat| seat == booked));
         Ok(Decision::Accepted(
             BookingCancelled {
                 at: now,
@@ -124,7 +145,7 @@ impl Opening {
                 payment_reference: found.payment_reference.clone(),
                 showing,
                 freed,
-                remaining: Vec::new(),
+                remaining,
             }
             .into(),
         ))
@@ -154,6 +175,7 @@ impl Opening {
             showing: self.showings[found.showing as usize].showing.showing.clone(),
             seats: hall.map(|hall| hall.ids(&found.seats)).unwrap_or_default(),
             payment_reference: found.payment_reference.clone(),
+            reference: found.reference.clone(),
             late: found.late,
         }
     }
@@ -171,6 +193,7 @@ impl Opening {
             showing: u32::try_from(showing).unwrap_or(u32::MAX),
             seats,
             payment_reference: event.payment_reference.clone(),
+            reference: event.reference.clone(),
             late: event.late,
         };
         self.bookings.insert(event.booking, booking);

@@ -204,7 +204,7 @@ impl Opening {
             Command::Confirm { hold, payment_reference, .. } => {
                 self.settlement_resource(*hold, payment_reference)
             }
-            Command::Cancel { booking } => self.booking_resource(*booking),
+            Command::Cancel { booking, .. } => self.booking_resource(*booking),
             _ => self.opening_resource(),
         }
     }

@@ -242,7 +242,8 @@ fn confirm() -> impl Strategy<Value = Command> {
 }
 
 fn cancel() -> impl Strategy<Value = Command> {
-    id().prop_map(|booking| Command::Cancel { booking: BookingId(booking) })
+    (id(), prop::option::of(seat()))
+        .prop_map(|(booking, seat)| Command::Cancel { booking: BookingId(booking), seat })
 }
 
 fn reschedule() -> impl Strategy<Value = Command> {

@@ -160,7 +160,10 @@ impl Life {
                     Command::Confirm { booking, .. } => Some(booking),
                     _ => None,
                 });
-                return Some((Actor::Merchant("shop".into()), Command::Cancel { booking: booking? }));
+                return Some((
+                    Actor::Merchant("shop".into()),
+                    Command::Cancel { booking: booking?, seat: None },
+                ));
             }
             Some(_) => Command::Enter { ticket },
         };

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::calls::{MERCHANT, OPERATOR, id};
 use crate::instance::Instance;
-use crate::scenes::{cancel, confirm, enter, extend, hold, opening, release};
+use crate::scenes::{cancel, cancel_seat, confirm, enter, extend, hold, opening, release};
 
 #[tokio::test]
 async fn a_paid_hold_is_booked_once_under_whatever_booking_id() {
@@ -84,6 +84,24 @@ async fn a_cancelled_booking_frees_its_seats_and_stays_cancelled() {
     instance.send(&hold(3, &b, &["G7"])).await.expect(201);
     let repeated = instance.send(&confirm(2, 1, "p-1")).await.expect(200);
     assert_eq!(repeated["state"], "cancelled");
+}
+
+#[tokio::test]
+async fn one_seat_of_a_booking_is_cancelled_and_the_booking_keeps_its_reference() {
+    let instance = Instance::new().await;
+    let [a, b] = instance.inside(['a', 'b']).await;
+    instance.send(&hold(1, &a, &["G7", "G8"])).await.expect(201);
+    let booked = instance.send(&confirm(2, 1, "p-1")).await.expect(201);
+    for by in [MERCHANT, OPERATOR] {
+        let left = instance.send(&cancel_seat(2, "G7").by(by)).await.expect(200);
+        assert_eq!((&left["state"], &left["seats"]), (&json!("booked"), &json!(["G8"])));
+        assert_eq!(left["reference"], booked["reference"]);
+    }
+    instance.send(&hold(3, &b, &["G7"])).await.expect(201);
+    instance.refused(hold(4, &b, &["G8"])).await.problem(409, "seats-taken");
+    instance.refused(cancel_seat(2, "G6")).await.problem(422, "unknown-seats");
+    instance.refused(cancel_seat(3, "G7")).await.problem(404, "unknown-booking");
+    instance.refused(cancel_seat(2, "G8").by(&a.secret)).await.problem(403, "forbidden");
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ async fn every_command_of_the_interface_has_its_route() {
         ("/v1/openings/{opening}/holds/{hold}/extensions/{extension}", "put"),
         ("/v1/openings/{opening}/bookings/{booking}", "put"),
         ("/v1/openings/{opening}/bookings/{booking}", "delete"),
+        ("/v1/openings/{opening}/bookings/{booking}/seats/{seat}", "delete"),
     ]);
     assert_eq!(routes, expected);
 }

@@ -106,6 +106,10 @@ pub(crate) fn cancel(n: u128) -> Call {
     delete(format!("{CONCERT}/bookings/{}", id(n))).by(MERCHANT)
 }
 
+pub(crate) fn cancel_seat(n: u128, seat: &str) -> Call {
+    delete(format!("{CONCERT}/bookings/{}/seats/{seat}", id(n))).by(MERCHANT)
+}
+
 impl Instance {
     /// The lobby of the concert is open.
     pub(crate) async fn lobby(&self) {

@@ -300,10 +300,11 @@ impl Client {
     /// booking id; or a booking is cancelled.
     fn pay(&mut self, hold: HoldId, ticket: Ticket, random: &mut StdRng) -> Request {
         let merchant = Actor::Merchant("shop".into());
-        if random.random_bool(0.3)
+        if random.random_bool(0.4)
             && let Some(booking) = self.bookings.choose(random).copied()
         {
-            return request(merchant, None, Command::Cancel { booking });
+            let seat = random.random_bool(0.2).then(|| seat(random.random_range(0..SEATS)));
+            return request(merchant, None, Command::Cancel { booking, seat });
         }
         let booking = BookingId(uuid(random));
         self.bookings.push(booking);

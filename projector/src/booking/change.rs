@@ -108,6 +108,7 @@ impl Change {
                     seats: event.seats.clone(),
                     state: BookingState::Booked,
                     payment_reference: event.payment_reference.clone(),
+                    reference: event.reference.clone(),
                     late: event.late,
                 }));
                 let settlement = SettlementView { booking: event.booking, refund: None };

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use usher_events::ids::{BookingId, HoldId, OpeningId, PaymentReference, PlanName, SeatId, ShowingId};
 use usher_events::log::Partition;
 use usher_events::plan::{Plan, Showing};
+use usher_events::reference::BookingReference;
 
 use super::{
     BookingReader, BookingView, Change, HoldView, OPERATED_SHOWN, Operated, SeatChanges, SeatCounts, SeatMap,
@@ -29,6 +30,7 @@ struct Bookings {
     showings: Vec<Seats>,
     holds: HashMap<HoldId, HoldView>,
     bookings: HashMap<BookingId, BookingView>,
+    references: HashMap<String, BookingId>,
     settlements: HashMap<(HoldId, PaymentReference), SettlementView>,
     /// The newest acts of operators, newest first.
     operated: VecDeque<Operated>,
@@ -150,6 +152,9 @@ impl Bookings {
             Change::HoldDeadline(hold, until) => self.change_hold(hold, |known| known.expires_at = until),
             Change::Booking(booking) => {
                 self.change_hold(booking.hold, |known| known.booking = Some(booking.booking));
+                if let Some(reference) = &booking.reference {
+                    self.references.insert(reference.clone(), booking.booking);
+                }
                 self.bookings.insert(booking.booking, booking);
             }
             Change::BookingSeats(booking, seats) => {
@@ -343,6 +348,18 @@ impl BookingReader for MemoryBookings {
     ) -> Result<AsOf<Option<BookingView>>, ViewError> {
         self.read(opening, partition, |bookings| {
             bookings.and_then(|bookings| bookings.bookings.get(&booking).cloned())
+        })
+    }
+
+    async fn booking_called(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        reference: &BookingReference,
+    ) -> Result<AsOf<Option<BookingView>>, ViewError> {
+        self.read(opening, partition, |bookings| {
+            let bookings = bookings?;
+            bookings.bookings.get(bookings.references.get(&reference.to_string())?).cloned()
         })
     }
 

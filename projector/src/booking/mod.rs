@@ -16,6 +16,7 @@ use usher_events::ids::{
 };
 use usher_events::log::Partition;
 use usher_events::plan::{Plan, Showing};
+use usher_events::reference::BookingReference;
 
 use crate::store::{AsOf, Deadline, Place, ViewError};
 
@@ -126,6 +127,8 @@ pub struct BookingView {
     pub state: BookingState,
     /// The merchant's payment.
     pub payment_reference: PaymentReference,
+    /// What people read out; none for bookings older than references.
+    pub reference: Option<String>,
     /// Whether the payment came after the hold's end.
     pub late: bool,
 }
@@ -203,6 +206,14 @@ pub trait BookingReader: Send + Sync + 'static {
         opening: &OpeningId,
         partition: Partition,
         booking: BookingId,
+    ) -> Result<AsOf<Option<BookingView>>, ViewError>;
+
+    /// The booking that people call so.
+    async fn booking_called(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        reference: &BookingReference,
     ) -> Result<AsOf<Option<BookingView>>, ViewError>;
 
     /// How a payment of a hold ended.

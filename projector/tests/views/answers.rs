@@ -81,6 +81,11 @@ impl Questions {
             }
             for booking in &asked.bookings {
                 let answer = view.booking(opening, PARTITION, *booking).await.unwrap();
+                let reference = answer.value.as_ref().and_then(|booking| booking.reference.clone());
+                if let Some(reference) = reference {
+                    let called = view.booking_called(opening, PARTITION, &reference.parse().unwrap()).await;
+                    assert_eq!(called.unwrap(), answer, "{reference}");
+                }
                 lines.push(format!("{opening} {booking} {answer:?}"));
             }
             for (hold, payment) in &asked.settlements {

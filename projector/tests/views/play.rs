@@ -177,7 +177,8 @@ impl World {
 
     fn cancel(&mut self, who: u8) {
         if let Some((at, booking)) = self.bookings.iter().rev().nth(usize::from(who % 3)).copied() {
-            self.command(at, Actor::Merchant("shop".into()), Command::Cancel { booking });
+            let seat = who.is_multiple_of(2).then(|| self.seats(who).remove(0));
+            self.command(at, Actor::Merchant("shop".into()), Command::Cancel { booking, seat });
         }
     }
 

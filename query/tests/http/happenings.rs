@@ -128,6 +128,9 @@ pub(crate) fn released(ticket: Ticket, hold: HoldId, names: &[&str]) -> Event {
     HoldReleased { at: at(95), ticket, released }.into()
 }
 
+/// What people call the booking.
+pub(crate) const REFERENCE: &str = "4K9-MQA4";
+
 pub(crate) fn booked(ticket: Ticket, hold: HoldId, names: &[&str]) -> Event {
     BookingConfirmed {
         at: at(100),
@@ -139,7 +142,7 @@ pub(crate) fn booked(ticket: Ticket, hold: HoldId, names: &[&str]) -> Event {
         payment_reference: PaymentReference::new("pay-1").unwrap(),
         late: false,
         visit_ended: true,
-        reference: None,
+        reference: Some(REFERENCE.to_owned()),
     }
     .into()
 }

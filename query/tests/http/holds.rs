@@ -1,6 +1,8 @@
 //! Holds and bookings, and who may read them.
 
 use serde_json::json;
+use usher_events::ids::Hash;
+use usher_events::reference::BookingReference;
 
 use crate::calls::{Call, MERCHANT, OPERATOR, OTHER_OPERATOR, WRITER, get, visitor};
 use crate::happenings::*;
@@ -34,12 +36,45 @@ async fn a_booking_is_told_as_it_is_now() {
     world.happen("premiere", [booked(ticket, hold_id(1), &["A1", "A2"])]).await;
     let expected = json!({
         "booking": booking_id(1), "state": "booked", "hold": hold_id(1), "showing": "evening",
-        "seats": ["A1", "A2"], "payment_reference": "pay-1", "late": false,
+        "seats": ["A1", "A2"], "payment_reference": "pay-1", "reference": REFERENCE, "late": false,
         "as_of": format!("{}.9", partition("premiere")),
     });
     assert_eq!(world.send(&booking("premiere").by(&secret)).await.expect(200), expected);
     let held = world.send(&hold("premiere").by(&secret)).await.expect(200);
     assert_eq!((&held["state"], &held["booking"]), (&json!("booked"), &json!(booking_id(1))));
+}
+
+#[tokio::test]
+async fn a_booking_is_found_by_what_people_read_out() {
+    let (secret, ticket) = visitor('a');
+    let world = World::after(holds(ticket)).await;
+    world.happen("premiere", [booked(ticket, hold_id(1), &["A1", "A2"])]).await;
+    let by_id = world.send(&booking("premiere").by(&secret)).await.expect(200);
+    let called = |reference: &str| get(format!("/v1/openings/premiere/bookings/{reference}"));
+    for reader in [&*secret, MERCHANT, OPERATOR] {
+        for written in [REFERENCE, "4k9mqa4", "4K9%20MQA4"] {
+            assert_eq!(world.send(&called(written).by(reader)).await.expect(200), by_id);
+        }
+    }
+    world.send(&called(REFERENCE)).await.problem(404, "not-found");
+    let (other, of_none) = (visitor('b').0, BookingReference::nth(&Hash::default(), 3).to_string());
+    world.send(&called(REFERENCE).by(&other)).await.problem(404, "not-found");
+    world.send(&called(&of_none).by(OPERATOR)).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_reference_that_was_misheard_is_said_to_be_wrong() {
+    let world = World::after(holds(visitor('a').1)).await;
+    for (written, why) in [
+        ("4K9-MQA6", "a wrong letter"),
+        ("K49-MQA4", "exchanged"),
+        ("4K9-MQA0", "a reference like"),
+        ("G7", "a reference like"),
+    ] {
+        let call = get(format!("/v1/openings/premiere/bookings/{written}")).by(OPERATOR);
+        let problem = world.send(&call).await.problem(400, "malformed");
+        assert!(problem["detail"].as_str().unwrap().contains(why), "{problem}");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use usher_events::ids::{
 };
 use usher_events::plan::{Plan, Showing};
 use usher_events::policy::Policy;
+use usher_events::reference::BookingReference;
 use usher_events::time::Timestamp;
 use uuid::Uuid;
 
@@ -308,8 +309,13 @@ pub(super) fn booked(now: Timestamp, id: u8, ticket: Ticket, names: &[&str]) -> 
         payment_reference: payment("p-1"),
         late: false,
         visit_ended: true,
-        reference: None,
+        reference: Some(nth_reference(0)),
     }
+}
+
+/// The reference of the opening's booking number `n`, from 0.
+pub(super) fn nth_reference(n: u64) -> String {
+    BookingReference::nth(&commitment(&SEED), n).to_string()
 }
 
 pub(super) fn refund_due(now: Timestamp, id: u8, ticket: Ticket, reason: RefundReason) -> RefundDue {
@@ -347,7 +353,11 @@ pub(super) fn confirm(booking: u8, hold: u8, reference: &str) -> Command {
 }
 
 pub(super) fn cancel(booking: u8) -> Command {
-    Command::Cancel { booking: booking_id(booking) }
+    Command::Cancel { booking: booking_id(booking), seat: None }
+}
+
+pub(super) fn cancel_seat(booking: u8, name: &str) -> Command {
+    Command::Cancel { booking: booking_id(booking), seat: Some(seats(&[name]).remove(0)) }
 }
 
 pub(super) fn admit(admission: u8, count: u32) -> Command {
@@ -372,7 +382,10 @@ pub(super) fn command_of(event: &Event) -> Option<Command> {
         | Event::RefundDue(RefundDue { booking, hold, payment_reference, .. }) => {
             Command::Confirm { booking, hold, payment_reference }
         }
-        Event::BookingCancelled(BookingCancelled { booking, .. }) => Command::Cancel { booking },
+        Event::BookingCancelled(BookingCancelled { booking, freed, remaining, .. }) => {
+            let seat = freed.into_iter().next().filter(|_| !remaining.is_empty());
+            Command::Cancel { booking, seat }
+        }
         _ => return None,
     })
 }

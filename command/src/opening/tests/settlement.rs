@@ -3,6 +3,7 @@
 use usher_events::event::*;
 use usher_events::ids::Actor;
 use usher_events::policy::{Payment, Policy};
+use usher_events::reference::BookingReference;
 
 use super::facts::*;
 use super::{Given, Refusal, Resource, at, given, ms};
@@ -40,7 +41,8 @@ fn a_booking_with_another_live_hold_does_not_end_the_visit() {
     two.when(confirm(1, 1, "p-1")).then(booking.clone());
     let one = two.and(booking.into());
     assert_eq!(one.ticket(ANN).0, TicketState::Inside);
-    let second = BookingConfirmed { visit_ended: true, ..booked(at(3), 2, ANN, &["A3"]) };
+    let reference = Some(nth_reference(1));
+    let second = BookingConfirmed { visit_ended: true, reference, ..booked(at(3), 2, ANN, &["A3"]) };
     one.when(confirm(2, 2, "p-1")).then(second);
 }
 
@@ -184,6 +186,49 @@ fn a_cancelled_bookings_seats_are_free_again() {
     assert_eq!((state, booked), (BookingState::Cancelled, vec![]));
     let inside = done.and(admitted(at(4), &[(BEN, 2)])).and(entered(BEN, at(4)));
     inside.when(hold(2, BEN, &["A1", "A2"])).event();
+}
+
+#[test]
+fn one_seat_of_a_booking_may_be_cancelled_and_the_others_stay_booked() {
+    let mut done = ann_holds().and(booked(at(3), 1, ANN, &["A1", "A2"]).into());
+    let first = BookingCancelled { remaining: seats(&["A2"]), ..cancelled(at(3), 1, ANN, &["A1"]) };
+    done.when(cancel_seat(1, "A1")).then(first.clone());
+    done.happened(first.into());
+    done.when(cancel_seat(1, "A1")).then_repeated();
+    let Resource::Booking { state, seats: booked, .. } = done.resource(&cancel_seat(1, "A1")) else {
+        panic!("the booking is still known");
+    };
+    assert_eq!((state, booked), (BookingState::Booked, seats(&["A2"])));
+    let last = cancelled(at(3), 1, ANN, &["A2"]);
+    done.when(cancel(1)).then(last.clone());
+    done.when(cancel_seat(1, "A2")).then(last.clone());
+    done.happened(last.into());
+    for again in [cancel_seat(1, "A1"), cancel_seat(1, "A2"), cancel(1)] {
+        done.when(again).then_repeated();
+    }
+}
+
+#[test]
+fn a_seat_that_was_never_of_the_booking_is_not_cancelled() {
+    let done = ann_holds().and(booked(at(3), 1, ANN, &["A1", "A2"]).into());
+    let unknown = |name| Refusal::UnknownSeats { showing: showing_id(EVENING), seats: seats(&[name]) };
+    for name in ["A3", "Z9"] {
+        done.when(cancel_seat(1, name)).then_refused(unknown(name));
+    }
+    done.when(cancel_seat(2, "A1")).then_refused(Refusal::UnknownBooking);
+}
+
+#[test]
+fn each_booking_of_an_opening_has_a_reference_of_its_own_also_after_cancelling() {
+    let mut done = ann_holds().and(booked(at(3), 1, ANN, &["A1", "A2"]).into());
+    done.happened(cancelled(at(3), 1, ANN, &["A1", "A2"]).into());
+    let inside = done.and(admitted(at(4), &[(BEN, 2)])).and(entered(BEN, at(4)));
+    let holds = inside.and(held(at(4), 2, BEN, &["A1"]));
+    let Event::BookingConfirmed(second) = holds.when(confirm(2, 2, "p-2")).event() else {
+        panic!("it is booked");
+    };
+    assert_ne!(second.reference, Some(nth_reference(0)));
+    second.reference.unwrap().parse::<BookingReference>().unwrap();
 }
 
 #[test]

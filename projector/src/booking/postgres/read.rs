@@ -13,6 +13,7 @@ use usher_events::ids::{
 };
 use usher_events::log::Partition;
 use usher_events::plan::{Plan, Showing};
+use usher_events::reference::BookingReference;
 use usher_events::time::Timestamp;
 use uuid::Uuid;
 
@@ -79,6 +80,21 @@ fn ticket(row: &PgRow) -> Result<Ticket, sqlx::Error> {
     let bytes: Vec<u8> = row.try_get("ticket")?;
     let bytes = bytes.try_into().map_err(|_| sqlx::Error::Decode("a ticket has 32 bytes".into()))?;
     Ok(Ticket(bytes))
+}
+
+fn booking_of(row: &PgRow) -> Result<BookingView, sqlx::Error> {
+    let cancelled: bool = row.try_get("cancelled")?;
+    Ok(BookingView {
+        booking: BookingId(row.try_get("booking")?),
+        ticket: ticket(row)?,
+        hold: HoldId(row.try_get("hold")?),
+        showing: id(ShowingId::new(row.try_get("showing")?))?,
+        seats: seats_of(row.try_get("seats")?)?,
+        state: if cancelled { BookingState::Cancelled } else { BookingState::Booked },
+        payment_reference: id(PaymentReference::new(row.try_get("payment_reference")?))?,
+        reference: row.try_get("reference")?,
+        late: row.try_get("late")?,
+    })
 }
 
 fn seat_state(code: i16) -> Result<SeatState, sqlx::Error> {
@@ -250,25 +266,27 @@ impl BookingReader for PostgresBookings {
         booking: BookingId,
     ) -> Result<AsOf<Option<BookingView>>, ViewError> {
         let query = with_place!(
-            "SELECT true AS found, ticket, hold, showing, seats::text AS seats, cancelled, payment_reference, late
+            "SELECT true AS found, booking, ticket, hold, showing, seats::text AS seats, cancelled,
+                    payment_reference, reference, late
              FROM bookings WHERE opening = $2 AND booking = $3"
         );
-        let rows =
-            self.rows(query.bind(partition.cast_signed()).bind(opening.as_str()).bind(booking.0)).await?;
-        decoded(rows, |rows| {
-            let Some(row) = rows.first() else { return Ok(None) };
-            let cancelled: bool = row.try_get("cancelled")?;
-            Ok(Some(BookingView {
-                booking,
-                ticket: ticket(row)?,
-                hold: HoldId(row.try_get("hold")?),
-                showing: id(ShowingId::new(row.try_get("showing")?))?,
-                seats: seats_of(row.try_get("seats")?)?,
-                state: if cancelled { BookingState::Cancelled } else { BookingState::Booked },
-                payment_reference: id(PaymentReference::new(row.try_get("payment_reference")?))?,
-                late: row.try_get("late")?,
-            }))
-        })
+        let query = query.bind(partition.cast_signed()).bind(opening.as_str()).bind(booking.0);
+        decoded(self.rows(query).await?, |rows| rows.first().map(booking_of).transpose())
+    }
+
+    async fn booking_called(
+        &self,
+        opening: &OpeningId,
+        partition: Partition,
+        reference: &BookingReference,
+    ) -> Result<AsOf<Option<BookingView>>, ViewError> {
+        let query = with_place!(
+            "SELECT true AS found, booking, ticket, hold, showing, seats::text AS seats, cancelled,
+                    payment_reference, reference, late
+             FROM bookings WHERE opening = $2 AND reference = $3"
+        );
+        let query = query.bind(partition.cast_signed()).bind(opening.as_str()).bind(reference.to_string());
+        decoded(self.rows(query).await?, |rows| rows.first().map(booking_of).transpose())
     }
 
     async fn settlement(

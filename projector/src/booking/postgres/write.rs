@@ -244,10 +244,12 @@ async fn add_bookings(
     rows: &[((OpeningId, usher_events::ids::BookingId), BookingView)],
 ) -> Result<(), Fault> {
     let insert = sqlx::query(
-        "INSERT INTO bookings (opening, booking, ticket, hold, showing, seats, cancelled, payment_reference, late)
-         SELECT opening, booking, ticket, hold, showing, seats::jsonb, cancelled, payment_reference, late
-         FROM UNNEST($1::text[], $2::uuid[], $3::bytea[], $4::uuid[], $5::text[], $6::text[], $7::boolean[], $8::text[], $9::boolean[])
-              AS new (opening, booking, ticket, hold, showing, seats, cancelled, payment_reference, late)",
+        "INSERT INTO bookings (opening, booking, ticket, hold, showing, seats, cancelled, payment_reference, late,
+                               reference)
+         SELECT opening, booking, ticket, hold, showing, seats::jsonb, cancelled, payment_reference, late, reference
+         FROM UNNEST($1::text[], $2::uuid[], $3::bytea[], $4::uuid[], $5::text[], $6::text[], $7::boolean[], $8::text[], $9::boolean[],
+                     $10::text[])
+              AS new (opening, booking, ticket, hold, showing, seats, cancelled, payment_reference, late, reference)",
     );
     let insert = insert
         .bind(column(rows, |((opening, _), _)| opening.to_string()))
@@ -258,7 +260,8 @@ async fn add_bookings(
         .bind(json(rows, |(_, booking)| &booking.seats[..])?)
         .bind(column(rows, |(_, booking)| booking.state == BookingState::Cancelled))
         .bind(column(rows, |(_, booking)| booking.payment_reference.to_string()))
-        .bind(column(rows, |(_, booking)| booking.late));
+        .bind(column(rows, |(_, booking)| booking.late))
+        .bind(column(rows, |(_, booking)| booking.reference.clone()));
     insert.execute(connection).await?;
     Ok(())
 }
