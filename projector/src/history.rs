@@ -1,16 +1,16 @@
 //! The tickets' history in Postgres: what happened to each, by the log.
 
 use async_trait::async_trait;
-use sqlx::Row;
 use sqlx::postgres::PgPool;
+use sqlx::{PgConnection, Row};
 use usher_events::event::Event;
 use usher_events::ids::{OpeningId, Ticket};
-use usher_events::log::Partition;
 use usher_events::record::Offset;
 use usher_events::time::Timestamp;
 
-use crate::places::{Places, away, signed, unreadable, unsigned};
-use crate::store::{Act, Batch, Place, Skip, Stop, Store, StoreError, ViewError};
+use crate::places::{Places, signed, unreadable, unsigned};
+use crate::store::{Batch, ViewError};
+use crate::tables::{Fault, Tables};
 
 /// The tickets' history in Postgres. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -77,17 +77,12 @@ fn tickets(event: &Event) -> Vec<Ticket> {
 }
 
 #[async_trait]
-impl Store for PostgresHistory {
-    fn projection(&self) -> &'static str {
-        "history"
+impl Tables for PostgresHistory {
+    fn places(&self) -> &Places {
+        &self.places
     }
 
-    async fn place(&self, partition: Partition) -> Result<Place, StoreError> {
-        self.places.get(partition).await.map_err(away)
-    }
-
-    async fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
-        let mut transaction = self.places.begin(batch).await?;
+    async fn write(&self, connection: &mut PgConnection, batch: &Batch) -> Result<(), Fault> {
         let (mut openings, mut owners, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
         let (mut times, mut whats) = (Vec::new(), Vec::new());
         for located in &batch.events {
@@ -106,24 +101,8 @@ impl Store for PostgresHistory {
                  ON CONFLICT DO NOTHING",
             );
             let insert = insert.bind(&openings[..]).bind(&owners[..]).bind(&offsets[..]).bind(&times[..]);
-            insert.bind(&whats[..]).execute(&mut *transaction).await.map_err(away)?;
+            insert.bind(&whats[..]).execute(connection).await?;
         }
-        transaction.commit().await.map_err(away)
-    }
-
-    async fn stop(&self, partition: Partition, stop: &Stop) -> Result<(), StoreError> {
-        self.places.stop(partition, stop).await
-    }
-
-    async fn stopped(&self, partition: Partition) -> Result<Option<Stop>, StoreError> {
-        self.places.stopped(partition).await
-    }
-
-    async fn go_on(&self, partition: Partition, skip: Option<&Skip>, act: &Act) -> Result<(), StoreError> {
-        self.places.go_on(partition, skip, act).await
-    }
-
-    async fn acts(&self, partition: Partition) -> Result<Vec<Act>, StoreError> {
-        self.places.acts(partition).await
+        Ok(())
     }
 }

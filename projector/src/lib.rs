@@ -15,3 +15,4 @@ pub mod projection;
 pub mod queue;
 mod stops;
 pub mod store;
+mod tables;

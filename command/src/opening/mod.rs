@@ -4,6 +4,7 @@
 //! says what a command leads to, [`Opening::fold`] applies what happened.
 
 mod admission;
+mod attendance;
 mod choosing;
 mod command;
 mod draw;

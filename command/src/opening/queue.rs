@@ -5,13 +5,12 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
-use usher_events::event::{TicketMoved, TicketState, VisitorJoined, VisitorsReturned, VisitorsWentAway};
-use usher_events::ids::{Hash, Ticket};
+use usher_events::event::{TicketMoved, TicketState};
+use usher_events::ids::Ticket;
 use usher_events::ranks::Ranks;
 use usher_events::time::Timestamp;
 
 use super::tickets::{Cohort, Places, Tickets};
-use super::{Decision, MAX_MEMBERS, Opening, OpeningState, Refusal};
 use crate::presence::TicketNow;
 
 /// What becomes of one ticket. Kept small: there may be two million.
@@ -219,6 +218,16 @@ impl Queue {
 
     pub(super) fn get(&self, ticket: &Ticket) -> Option<&Entry> {
         self.find(ticket).map(|at| self.entry(at))
+    }
+
+    /// The state of the entry at `at`, if there is one.
+    pub(super) fn state_at(&self, at: u32) -> Option<TicketState> {
+        self.entries.get(at as usize).map(|entry| entry.state)
+    }
+
+    /// The number of who joins the line now.
+    pub(super) fn next_number(&self) -> u32 {
+        self.last_number + 1
     }
 
     pub(super) fn entry(&self, at: u32) -> &Entry {
@@ -438,71 +447,5 @@ impl Queue {
         for at in due(&self.entering).into_iter().chain(due(&self.leaving)) {
             self.set_deadline(at, floor);
         }
-    }
-}
-
-// --- decide ---------------------------------------------------------------
-
-impl Opening {
-    pub(super) fn entry_of(&self, ticket: &Ticket) -> Result<&Entry, Refusal> {
-        self.queue.get(ticket).ok_or(Refusal::UnknownTicket)
-    }
-
-    /// Gets in line: into the lobby before the opening, then behind all
-    /// others; or at once into the place that the same person has.
-    pub(super) fn join(
-        &self,
-        now: Timestamp,
-        ticket: Ticket,
-        subject: Option<Hash>,
-    ) -> Result<Decision, Refusal> {
-        if self.queue.get(&ticket).is_some() {
-            return Ok(Decision::Repeated);
-        }
-        if self.state == OpeningState::Closed {
-            return Err(Refusal::WrongState { state: self.state });
-        }
-        let subject = self.joins_as(subject)?;
-        if let Some(subject) = subject
-            && let Some(moved) = self.taken_over(now, subject, ticket)?
-        {
-            return Ok(Decision::Accepted(moved.into()));
-        }
-        let number = match self.state {
-            OpeningState::Scheduled => None,
-            OpeningState::Drawing | OpeningState::Open | OpeningState::Paused => {
-                Some(self.queue.last_number + 1)
-            }
-            state => return Err(Refusal::WrongState { state }),
-        };
-        if self.queue.len() >= self.policy.max_tickets as usize {
-            return Err(Refusal::Full { max_tickets: self.policy.max_tickets });
-        }
-        Ok(Decision::Accepted(VisitorJoined { at: now, ticket, number, subject }.into()))
-    }
-
-    /// Those of `indexes` who wait and are present are away now.
-    pub(super) fn go_away(&self, now: Timestamp, indexes: &[u32]) -> Result<Decision, Refusal> {
-        let waits = |state| matches!(state, TicketState::Lobby | TicketState::Waiting);
-        let tickets = self.those_of(indexes, waits)?;
-        Ok(Decision::Accepted(VisitorsWentAway { at: now, tickets }.into()))
-    }
-
-    /// Those of `indexes` who were away are back in their old places.
-    pub(super) fn come_back(&self, now: Timestamp, indexes: &[u32]) -> Result<Decision, Refusal> {
-        let tickets = self.those_of(indexes, |state| state == TicketState::Away)?;
-        Ok(Decision::Accepted(VisitorsReturned { at: now, tickets }.into()))
-    }
-
-    fn those_of(&self, indexes: &[u32], are: impl Fn(TicketState) -> bool) -> Result<Vec<Ticket>, Refusal> {
-        // Each is named once, whoever noticed it twice.
-        let indexes: BTreeSet<u32> = indexes.iter().copied().collect();
-        let entries = &self.queue.entries;
-        let is = |index: &u32| entries.get(*index as usize).is_some_and(|entry| are(entry.state));
-        let those = indexes.into_iter().filter(is).take(MAX_MEMBERS);
-        let tickets: Vec<Ticket> = those.map(|index| self.queue.ticket_at(index)).collect();
-        // Presence ends with the opening.
-        let nothing = tickets.is_empty() || self.state == OpeningState::Closed;
-        if nothing { Err(Refusal::NotDue) } else { Ok(tickets) }
     }
 }

@@ -3,6 +3,9 @@
 use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Executor};
 
+/// What a role that usher made says of itself.
+const MADE_HERE: &str = "Made by usher migrate: reads the views of the schema analytics.";
+
 /// The role's usual name.
 pub const ANALYST: &str = "usher_analyst";
 
@@ -12,6 +15,9 @@ pub enum AnalystError {
     /// Not a name for a role: choose another.
     #[error("`{0}` is no name for a role: small letters, digits and `_`, at most 63, and a letter first")]
     Name(String),
+    /// Somebody else's role has the name: choose another.
+    #[error("the role `{0}` is there already, and not made by `usher migrate`: it is left as it is")]
+    Taken(String),
     /// The database refused, or is away.
     #[error("Postgres: {0}")]
     Postgres(#[from] sqlx::Error),
@@ -26,7 +32,8 @@ fn is_name(name: &str) -> bool {
 /// `analytics` and nothing else, writes nothing, and no statement of it takes
 /// longer than half a minute or keeps a transaction open for longer than one.
 /// It has no password until somebody gives it one, e.g. by `\password` in
-/// psql. Safe to repeat.
+/// psql. Safe to repeat; a role that was not made here is refused, and not
+/// changed. The caller's role needs CREATEROLE, and to own the views.
 pub async fn let_analyst_in(pool: &PgPool, name: &str) -> Result<(), AnalystError> {
     if !is_name(name) {
         return Err(AnalystError::Name(name.to_owned()));
@@ -34,15 +41,23 @@ pub async fn let_analyst_in(pool: &PgPool, name: &str) -> Result<(), AnalystErro
     let mut transaction = pool.begin().await?;
     // Two at once would both find no role.
     transaction.execute("SELECT pg_advisory_xact_lock(hashtext('usher analyst'))").await?;
-    let known = sqlx::query("SELECT 1 FROM pg_roles WHERE rolname = $1").bind(name);
-    if known.fetch_optional(&mut *transaction).await?.is_none() {
-        transaction.execute(AssertSqlSafe(format!("CREATE ROLE {name} LOGIN"))).await?;
+    let known = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1";
+    let known: Option<Option<String>> =
+        sqlx::query_scalar(known).bind(name).fetch_optional(&mut *transaction).await?;
+    match known {
+        None => {
+            let create = format!("CREATE ROLE {name} LOGIN CONNECTION LIMIT 10");
+            transaction.execute(AssertSqlSafe(create)).await?;
+            let sign = format!("COMMENT ON ROLE {name} IS '{MADE_HERE}'");
+            transaction.execute(AssertSqlSafe(sign)).await?;
+        }
+        Some(Some(says)) if says == MADE_HERE => {}
+        Some(_) => return Err(AnalystError::Taken(name.to_owned())),
     }
     let views = "SELECT viewname::text FROM pg_views WHERE schemaname = 'analytics' ORDER BY viewname";
     let views: Vec<String> = sqlx::query_scalar(views).fetch_all(&mut *transaction).await?;
     let views: Vec<String> = views.iter().map(|view| format!("analytics.{view}")).collect();
     for statement in [
-        format!("ALTER ROLE {name} NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT 10"),
         format!("ALTER ROLE {name} SET statement_timeout = '30s'"),
         format!("ALTER ROLE {name} SET idle_in_transaction_session_timeout = '60s'"),
         format!("ALTER ROLE {name} SET default_transaction_read_only = on"),

@@ -90,25 +90,9 @@ pub(super) struct Refused<T> {
 /// What an operator changed; few, and applied one by one in order.
 #[derive(Debug, Clone)]
 pub(super) enum Setup {
-    Opening {
-        title: String,
-        opens_at: Timestamp,
-    },
-    Plan {
-        name: PlanName,
-        seats: i32,
-        blocked: i32,
-    },
-    Showing {
-        showing: Showing,
-        offset: u64,
-        at: Timestamp,
-    },
-    /// A place in line that goes on under another ticket.
-    Moved {
-        from: Ticket,
-        to: Ticket,
-    },
+    Opening { title: String, opens_at: Timestamp },
+    Plan { name: PlanName, seats: i32, blocked: i32 },
+    Showing { showing: Showing, offset: u64, at: Timestamp },
 }
 
 /// All that a step says.
@@ -116,6 +100,9 @@ pub(super) enum Setup {
 pub(super) struct Facts {
     pub(super) setups: Vec<(OpeningId, Setup)>,
     pub(super) visitors: HashMap<(OpeningId, Ticket), Reached>,
+    /// Places in line that go on under another ticket: under which, in the
+    /// end.
+    pub(super) moved: HashMap<(OpeningId, Ticket), Ticket>,
     pub(super) holds: HashMap<(OpeningId, HoldId), HoldMarks>,
     pub(super) sales: Vec<Sale>,
     pub(super) reasons: Vec<Refused<String>>,
@@ -163,17 +150,20 @@ impl Facts {
             Event::BookingConfirmed(event) => {
                 self.reached(opening, event.ticket, Reached { booked: at, ..Reached::default() });
             }
-            Event::TicketMoved(event) => {
-                if let Some(so_far) = self.visitors.remove(&(opening.clone(), event.from)) {
-                    self.reached(opening, event.to, so_far);
-                }
-                self.setups.push((opening.clone(), Setup::Moved { from: event.from, to: event.to }));
-            }
+            Event::TicketMoved(event) => self.go_on_as(opening, event.from, event.to),
             _ => {}
         }
     }
 
-    fn reached(&mut self, opening: &OpeningId, ticket: Ticket, reached: Reached) {
+    fn go_on_as(&mut self, opening: &OpeningId, from: Ticket, to: Ticket) {
+        if let Some(so_far) = self.visitors.remove(&(opening.clone(), from)) {
+            self.reached(opening, to, so_far);
+        }
+        self.moved.values_mut().filter(|last| **last == from).for_each(|last| *last = to);
+        self.moved.insert((opening.clone(), from), to);
+    }
+
+    pub(super) fn reached(&mut self, opening: &OpeningId, ticket: Ticket, reached: Reached) {
         self.visitors.entry((opening.clone(), ticket)).or_default().and(reached);
     }
 

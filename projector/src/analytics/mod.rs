@@ -6,11 +6,12 @@ mod facts;
 mod rows;
 
 use async_trait::async_trait;
+use sqlx::PgConnection;
 use sqlx::postgres::PgPool;
-use usher_events::log::Partition;
 
-use crate::places::{Places, away};
-use crate::store::{Act, Batch, Place, Skip, Stop, Store, StoreError};
+use crate::places::Places;
+use crate::store::Batch;
+use crate::tables::{Fault, Tables};
 
 pub use analyst::{ANALYST, AnalystError, let_analyst_in};
 use facts::Facts;
@@ -29,35 +30,12 @@ impl PostgresAnalytics {
 }
 
 #[async_trait]
-impl Store for PostgresAnalytics {
-    fn projection(&self) -> &'static str {
-        "analytics"
+impl Tables for PostgresAnalytics {
+    fn places(&self) -> &Places {
+        &self.places
     }
 
-    async fn place(&self, partition: Partition) -> Result<Place, StoreError> {
-        self.places.get(partition).await.map_err(away)
-    }
-
-    async fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
-        let facts = Facts::of(batch);
-        let mut transaction = self.places.begin(batch).await?;
-        rows::write(&mut transaction, batch, &facts).await.map_err(away)?;
-        transaction.commit().await.map_err(away)
-    }
-
-    async fn stop(&self, partition: Partition, stop: &Stop) -> Result<(), StoreError> {
-        self.places.stop(partition, stop).await
-    }
-
-    async fn stopped(&self, partition: Partition) -> Result<Option<Stop>, StoreError> {
-        self.places.stopped(partition).await
-    }
-
-    async fn go_on(&self, partition: Partition, skip: Option<&Skip>, act: &Act) -> Result<(), StoreError> {
-        self.places.go_on(partition, skip, act).await
-    }
-
-    async fn acts(&self, partition: Partition) -> Result<Vec<Act>, StoreError> {
-        self.places.acts(partition).await
+    async fn write(&self, connection: &mut PgConnection, batch: &Batch) -> Result<(), Fault> {
+        Ok(rows::write(connection, batch, Facts::of(batch)).await?)
     }
 }

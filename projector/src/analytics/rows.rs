@@ -1,10 +1,11 @@
 //! Facts as rows, written within the step's transaction.
 
-use sqlx::PgConnection;
-use usher_events::ids::{OpeningId, Ticket};
+use sqlx::{PgConnection, Row};
+use usher_events::ids::OpeningId;
 use usher_events::log::Partition;
+use usher_events::time::Timestamp;
 
-use super::facts::{Facts, Refused, Setup};
+use super::facts::{Facts, Reached, Refused, Setup, many};
 use crate::places::signed;
 use crate::store::Batch;
 
@@ -14,7 +15,7 @@ const TABLES: [&str; 9] =
 
 type Written = Result<(), sqlx::Error>;
 
-pub(super) async fn write(connection: &mut PgConnection, batch: &Batch, facts: &Facts) -> Written {
+pub(super) async fn write(connection: &mut PgConnection, batch: &Batch, mut facts: Facts) -> Written {
     let partition = batch.partition;
     if batch.follows.position == 0 {
         // Sent back to the beginning: what the log says is counted once.
@@ -27,12 +28,13 @@ pub(super) async fn write(connection: &mut PgConnection, batch: &Batch, facts: &
     for (opening, setup) in &facts.setups {
         set_up(connection, partition, opening, setup).await?;
     }
-    visitors(connection, partition, facts).await?;
-    holds_begun(connection, partition, facts).await?;
-    holds_went_on(connection, facts).await?;
-    sales(connection, partition, facts).await?;
+    move_places(connection, &mut facts).await?;
+    visitors(connection, partition, &facts).await?;
+    holds_begun(connection, partition, &facts).await?;
+    holds_went_on(connection, &facts).await?;
+    sales(connection, partition, &facts).await?;
     reasons(connection, partition, &facts.reasons).await?;
-    conflicts(connection, partition, facts).await?;
+    conflicts(connection, partition, &facts).await?;
     watermark(connection, batch).await
 }
 
@@ -82,27 +84,43 @@ async fn set_up(
         .bind(showing.plan.as_str())
         .bind(signed(*offset))
         .bind(at.0),
-        Setup::Moved { from, to } => return moved(connection, opening, from, to).await,
     };
     query.execute(connection).await.map(drop)
 }
 
-/// A place goes on under another ticket, with all that it reached.
-async fn moved(connection: &mut PgConnection, opening: &OpeningId, from: &Ticket, to: &Ticket) -> Written {
+/// Takes what is known of places that go on under other tickets, to be added
+/// there.
+async fn move_places(connection: &mut PgConnection, facts: &mut Facts) -> Written {
+    if facts.moved.is_empty() {
+        return Ok(());
+    }
+    let moved: Vec<_> =
+        facts.moved.iter().map(|((opening, from), to)| (opening.clone(), *from, *to)).collect();
+    let openings: Vec<&str> = moved.iter().map(|(opening, ..)| opening.as_str()).collect();
+    let tickets: Vec<Vec<u8>> = moved.iter().map(|(_, from, _)| from.0.to_vec()).collect();
     let query = sqlx::query(
-        "WITH gone AS (DELETE FROM analytics.visitors WHERE opening = $1 AND ticket = $2 RETURNING *)
-         INSERT INTO analytics.visitors AS known
-             (opening, partition, ticket, joined_at, admitted_at, entered_at, held_at, booked_at)
-         SELECT opening, partition, $3, joined_at, admitted_at, entered_at, held_at, booked_at FROM gone
-         ON CONFLICT (opening, ticket) DO UPDATE
-         SET joined_at = LEAST(known.joined_at, excluded.joined_at),
-             admitted_at = LEAST(known.admitted_at, excluded.admitted_at),
-             entered_at = LEAST(known.entered_at, excluded.entered_at),
-             held_at = LEAST(known.held_at, excluded.held_at),
-             booked_at = LEAST(known.booked_at, excluded.booked_at)",
+        "DELETE FROM analytics.visitors AS known
+         USING UNNEST($1::text[], $2::bytea[]) WITH ORDINALITY AS gone (opening, ticket, nth)
+         WHERE known.opening = gone.opening AND known.ticket = gone.ticket
+         RETURNING gone.nth, joined_at, admitted_at, entered_at, held_at, booked_at",
     );
-    let query = query.bind(opening.as_str()).bind(from.0.to_vec()).bind(to.0.to_vec());
-    query.execute(connection).await.map(drop)
+    let gone = query.bind(&openings[..]).bind(&tickets[..]).fetch_all(connection).await?;
+    for row in gone {
+        let time = |column| row.try_get(column).map(|at: Option<i64>| at.map(Timestamp));
+        let reached = Reached {
+            joined: time("joined_at")?,
+            admitted: time("admitted_at")?,
+            entered: time("entered_at")?,
+            held: time("held_at")?,
+            booked: time("booked_at")?,
+        };
+        // Counted from 1.
+        let nth = usize::try_from(row.try_get::<i64, _>("nth")? - 1).unwrap_or(usize::MAX);
+        if let Some((opening, _, to)) = moved.get(nth) {
+            facts.reached(opening, *to, reached);
+        }
+    }
+    Ok(())
 }
 
 async fn visitors(connection: &mut PgConnection, partition: Partition, facts: &Facts) -> Written {
@@ -174,7 +192,7 @@ async fn holds_went_on(connection: &mut PgConnection, facts: &Facts) -> Written 
     for ((opening, hold), marks) in &facts.holds {
         openings.push(opening.as_str());
         holds.push(hold.0);
-        seats.push(marks.seats.map(super::facts::many));
+        seats.push(marks.seats.map(many));
         swaps.push(marks.swaps);
         extensions.push(marks.extensions);
         outcomes.push(marks.ended.map(|(outcome, _)| outcome as i16));

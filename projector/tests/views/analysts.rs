@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPool;
 use usher_events::event::*;
-use usher_events::ids::{ExtensionId, Hash, PlanName};
+use usher_events::ids::{Hash, PlanName};
 use usher_projector::analytics::{AnalystError, PostgresAnalytics, let_analyst_in};
+use usher_projector::places;
 use usher_projector::store::Store;
 use uuid::Uuid;
 
@@ -32,6 +33,17 @@ async fn all(pool: &PgPool) -> BTreeMap<&'static str, Vec<Value>> {
         all.insert(view, says(pool, view).await);
     }
     all
+}
+
+/// For a role that nobody else has.
+fn a_name() -> String {
+    format!("test_{}", Uuid::new_v4().simple())
+}
+
+async fn run(pool: &PgPool, statements: &[String]) {
+    for statement in statements {
+        sqlx::query(AssertSqlSafe(statement.clone())).execute(pool).await.unwrap();
+    }
 }
 
 /// The named columns of each row.
@@ -90,23 +102,8 @@ async fn the_funnel_counts_each_place_in_line_once_at_each_step_that_it_reached(
 async fn a_hold_has_an_outcome_and_a_duration() {
     let release =
         |hold, names: &[&str]| ReleasedHold { hold: hold_id(hold), showing: evening(), seats: seats(names) };
-    let swapped = HoldSwapped {
-        at: at(91),
-        hold: hold_id(1),
-        ticket: ANN,
-        showing: evening(),
-        freed: seats(&["A1"]),
-        seats: seats(&["A2", "A3", "A4"]),
-        expires_at: at(105),
-    };
-    let extended = HoldExtended {
-        at: at(92),
-        hold: hold_id(1),
-        ticket: ANN,
-        extension: ExtensionId(Uuid::from_u128(5)),
-        expires_at: at(150),
-        leave_by: at(150),
-    };
+    let swapped = swapped(&["A2", "A3", "A4"]);
+    let extended = extended(at(150));
     let expired = |hold, name: &str| ExpiredHold { ticket: ANN, released: release(hold, &[name]) };
     let late = BookingConfirmed {
         at: at(111),
@@ -122,8 +119,8 @@ async fn a_hold_has_an_outcome_and_a_duration() {
     };
     let ended = EndedVisit { ticket: ANN, state: TicketState::Done, released: vec![release(5, &["B4"])] };
     let events = ann_holds().into_iter().chain([
-        swapped.into(),
-        extended.into(),
+        swapped,
+        extended,
         held(ANN, hold_id(2), &["B1"]),
         held(ANN, hold_id(3), &["B2"]),
         held(ANN, hold_id(4), &["B3"]),
@@ -299,7 +296,7 @@ async fn each_view_and_each_of_its_columns_is_explained_and_says_as_of_when_it_i
 async fn an_analyst_reads_the_views_and_nothing_else_writes_nothing_and_not_for_long() {
     let database = PostgresDatabase::new().await;
     apply(&PostgresAnalytics::new(database.pool.clone()), &facts(ann_holds()), 100).await;
-    let role = format!("test_{}", Uuid::new_v4().simple());
+    let role = a_name();
     for _ in 0..2 {
         let_analyst_in(&database.pool, &role).await.unwrap();
     }
@@ -329,8 +326,44 @@ async fn an_analyst_reads_the_views_and_nothing_else_writes_nothing_and_not_for_
     assert_eq!(limit, "30s");
 
     analyst.close().await;
-    for statement in [format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")] {
-        sqlx::query(AssertSqlSafe(statement)).execute(&database.pool).await.unwrap();
+    run(&database.pool, &[format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")]).await;
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_role_that_was_there_before_is_refused_and_stays_as_it_is() {
+    let database = PostgresDatabase::new().await;
+    let role = a_name();
+    run(&database.pool, &[format!("CREATE ROLE {role} LOGIN CREATEDB CONNECTION LIMIT 3")]).await;
+    let settings = async || -> (bool, i32, Option<Vec<String>>) {
+        let query = "SELECT rolcreatedb, rolconnlimit, rolconfig FROM pg_roles WHERE rolname = $1";
+        sqlx::query_as(query).bind(&role).fetch_one(&database.pool).await.unwrap()
+    };
+    let before = settings().await;
+    let refused = let_analyst_in(&database.pool, &role).await;
+    assert!(matches!(&refused, Err(AnalystError::Taken(name)) if *name == role), "{refused:?}");
+    assert_eq!(settings().await, before);
+    run(&database.pool, &[format!("DROP ROLE {role}")]).await;
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn the_tables_and_the_role_are_made_by_whoever_may_create_them_and_is_no_superuser() {
+    let database = PostgresDatabase::empty().await;
+    let (owner, role) = (a_name(), a_name());
+    let owns = format!("ALTER DATABASE {} OWNER TO {owner}", database.name);
+    run(&database.pool, &[format!("CREATE ROLE {owner} LOGIN CREATEROLE"), owns]).await;
+    let pool = database.as_role(&owner).await;
+    places::migrate(&pool).await.unwrap();
+    for _ in 0..2 {
+        let_analyst_in(&pool, &role).await.unwrap();
     }
+    pool.close().await;
+    let analyst = database.as_role(&role).await;
+    says(&analyst, "funnel_v1").await;
+    analyst.close().await;
+    let gone = [&role, &owner].map(|role| [format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")]);
+    let back = format!("ALTER DATABASE {} OWNER TO CURRENT_USER", database.name);
+    run(&database.pool, &[vec![back], gone.concat()].concat()).await;
     database.remove().await;
 }

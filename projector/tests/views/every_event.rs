@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use usher_events::event::*;
-use usher_events::ids::{ExtensionId, Hash, PlanName, Ticket};
+use usher_events::ids::{Hash, PlanName, Ticket};
 use usher_events::policy::Policy;
 use usher_projector::booking::postgres::PostgresBookings;
-use uuid::Uuid;
 
 use crate::answers::{Questions, assert_same};
 use crate::history::Fact;
@@ -71,25 +70,8 @@ pub(crate) fn every_event() -> (Vec<Fact>, Ticket) {
         AdmissionsExpired { at: at(89), away: vec![BEN], spent: vec![] }.into(),
         entered(ANN),
         held(ANN, hold_id(1), &["A1", "A2"]),
-        HoldSwapped {
-            at: at(91),
-            hold: hold_id(1),
-            ticket: ANN,
-            showing: evening(),
-            freed: seats(&["A1"]),
-            seats: seats(&["A2", "A3"]),
-            expires_at: at(105),
-        }
-        .into(),
-        HoldExtended {
-            at: at(92),
-            hold: hold_id(1),
-            ticket: ANN,
-            extension: ExtensionId(Uuid::from_u128(5)),
-            expires_at: at(150),
-            leave_by: at(150),
-        }
-        .into(),
+        swapped(&["A2", "A3"]),
+        extended(at(150)),
         held(visitor(7), hold_id(2), &["B1"]),
         HoldReleased { at: at(93), ticket: visitor(7), released: release(2, &["B1"]) }.into(),
         held(visitor(7), hold_id(3), &["B2"]),

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use usher_events::event::{HoldReleased, ReleasedHold, VisitorEntered};
+use usher_events::event::{HoldReleased, OpeningRescheduled, ReleasedHold, VisitorEntered};
 use usher_events::ids::{HoldId, OpeningId, ShowingId, Ticket};
 use usher_events::log::Log;
 use usher_events::record::Offset;
 use usher_events::time::Timestamp;
+use usher_projector::analytics::PostgresAnalytics;
 use usher_projector::booking::memory::MemoryBookings;
 use usher_projector::booking::postgres::PostgresBookings;
 use usher_projector::history::PostgresHistory;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use crate::answers::{Questions, assert_same};
 use crate::every_event::every_event;
 use crate::history::{Fact, PARTITION, batches, records};
-use crate::servers::{PostgresCorner, RedisCorner};
+use crate::servers::{PostgresCorner, PostgresDatabase, RedisCorner};
 use crate::stage::{Disk, Kept, Trickle, caught_up, start, until};
 use crate::told::opening;
 
@@ -145,6 +146,28 @@ async fn a_record_of_unknown_type_stops_every_projection_until_it_is_skipped() {
         assert_same("Redis", &questions.ask_queue(&redis.queues()).await, &queue);
         assert_same("Postgres", &questions.ask_booking(&*bookings()).await, &booking);
         postgres.remove().await;
+        let database = PostgresDatabase::new().await;
+        let analytics = || Arc::new(PostgresAnalytics::new(database.pool.clone()));
+        a_stop_and_what_is_done_about_it(&facts, at_once, analytics(), analytics()).await;
+        database.remove().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_that_postgres_cannot_keep_stops_the_projection_that_would() {
+    let renamed = OpeningRescheduled {
+        at: Timestamp(5),
+        title: "Premi\0re".to_owned(),
+        opens_at: Timestamp(6),
+        drains_at: None,
+        closes_at: Timestamp(7),
+    };
+    let facts = with_poison(Fact::Happened(opening(), renamed.into()));
+    for at_once in [1, 100] {
+        let database = PostgresDatabase::new().await;
+        let analytics = || Arc::new(PostgresAnalytics::new(database.pool.clone()));
+        a_stop_and_what_is_done_about_it(&facts, at_once, analytics(), analytics()).await;
+        database.remove().await;
     }
 }
 

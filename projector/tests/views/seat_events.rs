@@ -1,9 +1,8 @@
 //! What each event changes in a booking view.
 
 use usher_events::event::*;
-use usher_events::ids::{ExtensionId, PlanName};
+use usher_events::ids::PlanName;
 use usher_projector::booking::{BookingReader, BookingState, HoldState, SeatState};
-use uuid::Uuid;
 
 use crate::history::PARTITION;
 use crate::play::{hall, showing};
@@ -41,16 +40,8 @@ async fn a_hold_keeps_its_seats_and_its_visitor_inside() {
 
 #[tokio::test]
 async fn a_swap_frees_the_old_seats_and_holds_the_new_ones() {
-    let swapped = HoldSwapped {
-        at: at(91),
-        hold: hold_id(1),
-        ticket: ANN,
-        showing: evening(),
-        freed: seats(&["A1"]),
-        seats: seats(&["A2", "A3"]),
-        expires_at: at(105),
-    };
-    let views = after(ann_holds().into_iter().chain([swapped.into()])).await;
+    let swapped = swapped(&["A2", "A3"]);
+    let views = after(ann_holds().into_iter().chain([swapped])).await;
     let states = (views.seat("A1").await, views.seat("A2").await, views.seat("A3").await);
     assert_eq!(states, (SeatState::Free, SeatState::Held, SeatState::Held));
     assert_eq!(views.hold(hold_id(1)).await.1, seats(&["A2", "A3"]));
@@ -58,15 +49,8 @@ async fn a_swap_frees_the_old_seats_and_holds_the_new_ones() {
 
 #[tokio::test]
 async fn an_extension_moves_the_end_of_the_hold_and_of_the_visit() {
-    let extended = HoldExtended {
-        at: at(91),
-        hold: hold_id(1),
-        ticket: ANN,
-        extension: ExtensionId(Uuid::from_u128(5)),
-        expires_at: at(145),
-        leave_by: at(145),
-    };
-    let views = after(ann_holds().into_iter().chain([extended.into()])).await;
+    let extended = extended(at(145));
+    let views = after(ann_holds().into_iter().chain([extended])).await;
     let hold = views.bookings.hold(&opening(), PARTITION, hold_id(1)).await.unwrap().value.unwrap();
     assert_eq!(hold.expires_at.at, at(145));
     assert_eq!(views.ticket(ANN).await.deadline.unwrap().at, at(145));

@@ -85,14 +85,20 @@ impl PostgresCorner {
 /// A database of a test, for what is there once in each; removed by
 /// [`PostgresDatabase::remove`].
 pub(crate) struct PostgresDatabase {
-    name: String,
+    pub(crate) name: String,
     outside: PgPool,
     pub(crate) pool: PgPool,
 }
 
 impl PostgresDatabase {
-    /// The tables, made anew.
+    /// With the tables, made anew.
     pub(crate) async fn new() -> Self {
+        let database = Self::empty().await;
+        places::migrate(&database.pool).await.unwrap();
+        database
+    }
+
+    pub(crate) async fn empty() -> Self {
         let url = address("USHER_POSTGRES__URL");
         let name = format!("test_{}", Uuid::new_v4().simple());
         let outside = places::pool(&url, 1).unwrap();
@@ -100,7 +106,6 @@ impl PostgresDatabase {
         sqlx::query(sqlx::AssertSqlSafe(create)).execute(&outside).await.unwrap();
         let (base, _) = url.rsplit_once('/').unwrap();
         let pool = places::pool(&format!("{base}/{name}"), 4).unwrap();
-        places::migrate(&pool).await.unwrap();
         Self { name, outside, pool }
     }
 

@@ -2,7 +2,9 @@
 
 use usher_events::draw::{commitment, drawn_order, merkle_root};
 use usher_events::event::*;
-use usher_events::ids::{BookingId, Hash, HoldId, OpeningId, PaymentReference, SeatId, ShowingId, Ticket};
+use usher_events::ids::{
+    BookingId, ExtensionId, Hash, HoldId, OpeningId, PaymentReference, SeatId, ShowingId, Ticket,
+};
 use usher_events::time::Timestamp;
 use usher_projector::booking::memory::MemoryBookings;
 use usher_projector::booking::{BookingReader, BookingState, HoldState, SeatState};
@@ -128,6 +130,33 @@ pub(crate) fn booked(ticket: Ticket, hold: HoldId, names: &[&str], visit_ended: 
         late: false,
         visit_ended,
         reference: None,
+    }
+    .into()
+}
+
+/// Ann's first hold has `names` now, and no A1 any more.
+pub(crate) fn swapped(names: &[&str]) -> Event {
+    HoldSwapped {
+        at: at(91),
+        hold: hold_id(1),
+        ticket: ANN,
+        showing: evening(),
+        freed: seats(&["A1"]),
+        seats: seats(names),
+        expires_at: at(105),
+    }
+    .into()
+}
+
+/// Ann's first hold, and her visit, last until then.
+pub(crate) fn extended(until: Timestamp) -> Event {
+    HoldExtended {
+        at: at(92),
+        hold: hold_id(1),
+        ticket: ANN,
+        extension: ExtensionId(Uuid::from_u128(5)),
+        expires_at: until,
+        leave_by: until,
     }
     .into()
 }

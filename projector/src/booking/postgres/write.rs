@@ -11,26 +11,7 @@ use usher_events::record::Offset;
 use super::super::rows::{HoldPatch, Rows, SeatRows};
 use super::super::{BookingState, BookingView, HoldState, HoldView, Operated, SeatState, SettlementView};
 use crate::places::signed;
-
-/// Why rows could not be written.
-#[derive(Debug)]
-pub(super) enum Fault {
-    Database(sqlx::Error),
-    /// A row that an event changes is not there.
-    Missing(String),
-}
-
-impl From<sqlx::Error> for Fault {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<serde_json::Error> for Fault {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Missing(error.to_string())
-    }
-}
+use crate::tables::Fault;
 
 /// A seat's state as the table holds it.
 pub(super) fn seat_code(state: SeatState) -> i16 {
