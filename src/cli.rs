@@ -77,6 +77,8 @@ pub(crate) enum KeyKind {
     Merchant,
     /// A key that passes are signed with.
     Pass,
+    /// A secret that webhooks are signed with.
+    Webhook,
 }
 
 /// What an operator does about subject keys. Where `postgres.url` is set they

@@ -88,6 +88,8 @@ pub(crate) struct Config {
     pub(crate) postgres: Postgres,
     #[garde(dive)]
     pub(crate) query: Query,
+    #[garde(dive)]
+    pub(crate) webhooks: Webhooks,
 }
 
 #[derive(Debug, Deserialize, Validate)]
@@ -268,6 +270,19 @@ pub(crate) struct Query {
     pub(crate) updates_connections: usize,
 }
 
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhooks {
+    #[garde(length(max = 100))]
+    pub(crate) receivers: Vec<usher_projector::webhooks::ReceiverConfig>,
+    #[garde(range(min = 1, max = 60))]
+    pub(crate) timeout_s: u64,
+    #[garde(range(min = 1, max = 1_000))]
+    pub(crate) refusals: u32,
+    #[garde(range(min = 1, max = 8_760))]
+    pub(crate) give_up_after_h: u64,
+}
+
 impl Config {
     /// Reads the defaults, then `file` if there is one, then the environment.
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
@@ -372,6 +387,17 @@ mod tests {
     #[test]
     fn the_variables_of_the_test_stack_are_no_settings() {
         assert!(load_with(&[("USHER_STACK", "x"), ("USHER_STACK_DIR", "y")]).is_ok());
+    }
+
+    #[test]
+    fn a_receiver_of_webhooks_may_stand_in_the_environment() {
+        let receivers = "[{name = \"shop\", url = \"https://shop.example\", secrets = [\"whsec_a-secret\"]}]";
+        let config = load_with(&[("USHER_WEBHOOKS__RECEIVERS", receivers)]).unwrap();
+        assert_eq!(config.webhooks.receivers[0].url, "https://shop.example");
+        assert!(!format!("{config:?}").contains("a-secret"));
+        let error =
+            load_with(&[("USHER_WEBHOOKS__RECEIVERS", "[{name = \"shop\", types = [\"seat.sold\"]}]")]);
+        assert!(error.unwrap_err().contains("seats.held"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(crate) mod query;
 pub(crate) mod serve;
 pub(crate) mod servers;
 pub(crate) mod subjects;
+mod webhooks;
 
 /// Why a role ended.
 #[derive(Debug, thiserror::Error)]

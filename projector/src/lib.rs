@@ -16,3 +16,4 @@ pub mod queue;
 mod stops;
 pub mod store;
 mod tables;
+pub mod webhooks;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use secrecy::{ExposeSecret, SecretString};
 use usher_http::{auth, pass};
+use usher_projector::webhooks;
 
 use crate::cli::{self, KeyKind};
 
@@ -13,6 +14,7 @@ pub(crate) fn mint(kind: KeyKind) -> ExitCode {
         KeyKind::Operator => ("operator", auth::KeyKind::Operator),
         KeyKind::Merchant => ("merchant", auth::KeyKind::Merchant),
         KeyKind::Pass => return mint_pass_key(),
+        KeyKind::Webhook => return cli::say(&format!("{}\n", webhooks::mint().expose_secret())),
     };
     let (key, config) = auth::mint_key(&format!("{name}-1"), kind);
     let (key, hash) = (key.expose_secret(), config.sha256);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::Router;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -19,6 +18,7 @@ use usher_projector::queue::redis;
 use usher_projector::store::{Store, StoreError};
 
 use super::parts::{self, Surroundings};
+use super::webhooks::Webhooks;
 use super::{RoleError, servers};
 use crate::cli::{self, ProjectorAct};
 use crate::config::Config;
@@ -40,21 +40,25 @@ impl DeadLetters for Topic {
     }
 }
 
-fn stores(config: &Config) -> Result<Vec<Arc<dyn Store>>, RoleError> {
+fn stores(config: &Config, webhooks: Option<&Webhooks>) -> Result<Vec<Arc<dyn Store>>, RoleError> {
     let pool = servers::postgres(config)?;
-    Ok(vec![
+    let mut stores: Vec<Arc<dyn Store>> = vec![
         Arc::new(servers::queues(config)?),
         Arc::new(PostgresBookings::new(pool.clone())),
         Arc::new(PostgresHistory::new(pool.clone())),
         Arc::new(PostgresAnalytics::new(pool)),
-    ])
+    ];
+    stores.extend(webhooks.map(Webhooks::store));
+    Ok(stores)
 }
 
 /// Runs until told to stop.
 pub(crate) async fn run(config: Config, stop: CancellationToken) -> Result<(), RoleError> {
     let kafka = servers::kafka(&config)?;
-    let stores = stores(&config)?;
+    let webhooks = Webhooks::in_database(&config)?;
+    let stores = stores(&config, webhooks.as_ref())?;
     let queues = servers::queues(&config)?;
+    let keys = parts::keys(&config, Vec::new())?;
     let listener = parts::listen(&config, 8083).await?;
     let metrics = parts::metrics()?;
     let readiness = Readiness::default();
@@ -62,14 +66,15 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> Result<(), R
     servers::watch_store("postgres", Arc::clone(&stores[1]), readiness.clone(), stop.clone());
 
     let (looking, waiting) = (readiness.clone(), stop.clone());
+    let telling = webhooks.clone();
     let projecting = tokio::spawn(async move {
-        let projected = project(&kafka, stores, queues, &looking, &waiting).await;
+        let projected = project(&kafka, stores, telling, queues, &looking, &waiting).await;
         waiting.cancel();
         projected
     });
     let surroundings = Surroundings { readiness, metrics };
-    let openapi = utoipa::openapi::OpenApi::default();
-    let served = parts::serve(&config, listener, Router::new(), openapi, surroundings, stop.clone()).await;
+    let (routes, openapi) = webhooks.map(|webhooks| webhooks.routes(keys)).unwrap_or_default();
+    let served = parts::serve(&config, listener, routes, openapi, surroundings, stop.clone()).await;
     stop.cancel();
     projecting.await.map_err(|error| RoleError::Other(error.to_string()))??;
     info!("stopped");
@@ -79,6 +84,7 @@ pub(crate) async fn run(config: Config, stop: CancellationToken) -> Result<(), R
 async fn project(
     kafka: &kafka::KafkaConfig,
     stores: Vec<Arc<dyn Store>>,
+    webhooks: Option<Webhooks>,
     queues: redis::RedisQueues,
     readiness: &Readiness,
     stop: &CancellationToken,
@@ -94,18 +100,27 @@ async fn project(
     servers::watch_log(Arc::clone(&log), readiness.clone(), stop.clone());
     let letters: Arc<dyn DeadLetters> =
         Arc::new(Topic(kafka::DeadLetters::new(kafka.clone()).map_err(other)?));
+    if let Some(webhooks) = &webhooks
+        && !webhooks.know(stop).await
+    {
+        return Ok(());
+    }
     let announcer = Announcer::default();
     let publishing = tokio::spawn(redis::publish(queues, announcer.clone()));
     let projections = Projections::start(&log, kafka.partitions, stores, &letters, &announcer);
+    let telling = webhooks.map(|webhooks| webhooks.send(stop)).transpose()?;
     stop.cancelled().await;
     projections.stop().await;
+    if let Some(telling) = telling {
+        telling.wait().await;
+    }
     publishing.abort();
     Ok(())
 }
 
 /// Inspects, resumes or skips.
 pub(crate) async fn act(config: Config, act: ProjectorAct) -> Result<(), RoleError> {
-    let stores = stores(&config)?;
+    let stores = stores(&config, Webhooks::in_database(&config)?.as_ref())?;
     let failed = |error: StoreError| match error {
         StoreError::Refused => RoleError::Other("the projection has not stopped there".to_owned()),
         error => RoleError::Other(error.to_string()),

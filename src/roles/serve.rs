@@ -34,6 +34,7 @@ use usher_query::{QueryConfig, QueryState};
 use super::RoleError;
 use super::parts::{self, Surroundings};
 use super::subjects;
+use super::webhooks::Webhooks;
 use crate::config::Config;
 use crate::sample::sample_opening;
 
@@ -57,6 +58,7 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     let subject_keys = subjects::in_directory(&dir);
     let claims = subjects::claims(&config, &subject_keys).await?;
     let keys = keys(&config, &dir)?;
+    let webhooks = Webhooks::in_directory(&config, &dir)?;
 
     let address = parts::advertised(&config, listener.local_addr()?);
     let writer_config = parts::writer_config(&config, address, Arc::clone(&draw_keys));
@@ -64,7 +66,11 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     writers.want(&(0..partitions).collect::<Vec<_>>());
     let (queues, bookings) = (MemoryQueues::new(partitions), MemoryBookings::new(partitions));
     let announcer = Announcer::default();
-    let stores: Vec<Arc<dyn Store>> = vec![Arc::new(queues.clone()), Arc::new(bookings.clone())];
+    let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(queues.clone()), Arc::new(bookings.clone())];
+    if let Some(webhooks) = &webhooks {
+        stores.push(webhooks.store());
+        webhooks.know(&stop).await;
+    }
     let letters: Arc<dyn DeadLetters> = Arc::new(Logged);
     let projections = Projections::start(&log, partitions, stores, &letters, &announcer);
 
@@ -79,6 +85,8 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     };
     subjects::watch(&config, subject_keys, writers.writers(), stop.clone());
     parts::look_after_beacons(&config, state.clone(), stop.clone())?;
+    let telling = webhooks.as_ref().map(|webhooks| webhooks.send(&stop)).transpose()?;
+    let (of_webhooks, described) = webhooks.map(|webhooks| webhooks.routes(keys.clone())).unwrap_or_default();
     let (commands, mut openapi) = usher_command::http::router(state.clone(), None);
     let query_config = QueryConfig {
         partitions,
@@ -90,9 +98,10 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     let views = QueryState::new(queues, bookings, announcer, keys, query_config, stop.clone());
     let (queries, of_queries) = usher_query::router(views);
     openapi.merge(of_queries);
+    openapi.merge(described);
 
     let start = Start { readiness: Readiness::default(), started: Arc::default() };
-    let routes = start.gate(commands.merge(queries)).merge(crate::pages::router());
+    let routes = start.gate(commands.merge(queries).merge(of_webhooks)).merge(crate::pages::router());
     let surroundings = Surroundings { readiness: start.readiness.clone(), metrics };
     let serving = parts::serve(&config, listener, routes, openapi, surroundings, stop.clone());
     let starting = async {
@@ -107,6 +116,9 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     let (served, started) = tokio::join!(serving, starting);
 
     projections.stop().await;
+    if let Some(telling) = telling {
+        telling.wait().await;
+    }
     tokio::task::spawn_blocking(move || writers.stop())
         .await
         .map_err(|error| RoleError::Other(error.to_string()))?;

@@ -15,8 +15,10 @@ mod readme;
 mod rehearsal;
 mod roles;
 mod servers;
+mod shop;
 mod three_brokers;
 mod updates;
+mod webhooks;
 
 use std::sync::LazyLock;
 

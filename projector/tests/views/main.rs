@@ -7,10 +7,12 @@
 
 mod analysts;
 mod answers;
+mod couriers;
 mod disturbed;
 mod every_event;
 mod history;
 mod lost;
+mod outbox;
 mod play;
 mod poison;
 mod queue_events;
