@@ -14,7 +14,7 @@ export class Best {
   #count = 2;
   #most = 1;
 
-  /** `take` holds what is asked for: `{count, category?, relax?}`. */
+  /** `take` holds what is asked for: `{best: {count, category?, relax?}, wheelchair?}`. */
   constructor(session, { take, say: speak }) {
     Object.assign(this, { session, take, speak });
     $("best-fewer").addEventListener("click", () => this.#set(this.#count - 1));
@@ -45,7 +45,10 @@ export class Best {
 
   #take(relax) {
     const category = $("best-category").value;
-    this.take({ count: this.#count, ...(category ? { category } : {}), ...(relax ? { relax } : {}) });
+    const best = { count: this.#count, ...(category ? { category } : {}), ...(relax ? { relax } : {}) };
+    const box = $("best-wheelchair");
+    const wheelchair = box.checked && !box.parentElement.hidden;
+    this.take({ best, ...(wheelchair ? { wheelchair } : {}) });
   }
 
   render({ words, hall, most, busy }) {
@@ -66,6 +69,9 @@ export class Best {
       element("option", { value: "", textContent: words.anyCategory }),
       ...names.map((name) => element("option", { value: name, textContent: name })),
     ]);
+    const places = hall.seats.some(({ kind }) => kind === "wheelchair");
+    $("best-wheelchair").parentElement.hidden = !places || !this.knowsWheelchairs;
+    say($("best-wheelchair-label"), words.wheelchair);
     this.#show();
   }
 

@@ -36,7 +36,7 @@ export class SeatWindow {
   constructor({ session, feed, onTrouble, onTicket }) {
     Object.assign(this, { session, feed, onTrouble, onTicket });
     this.holds = new Holds(session, onTrouble);
-    this.best = new Best(session, { take: (best) => this.#hold({ best }), say: (text) => this.#say(text) });
+    this.best = new Best(session, { take: (wanted) => this.#hold(wanted), say: (text) => this.#say(text) });
     $("zoom-in").addEventListener("click", () => this.map?.zoom.nearer());
     $("zoom-out").addEventListener("click", () => this.map?.zoom.farther());
     $("zoom-whole").addEventListener("click", () => this.map?.zoom.all());
@@ -131,10 +131,12 @@ export class SeatWindow {
     if (mine) return "mine";
     if (this.#chosen.includes(seat)) return "chosen";
     if (!this.#clash.rule && this.#clash.seats?.includes(seat) && !this.#isFree(seat)) return "lost";
-    return this.seatFeed.states.get(seat.id) ?? "blocked";
+    const state = this.seatFeed.states.get(seat.id);
+    return state === "free" && seat.isHouse ? "blocked" : state ?? "blocked";
   }
 
-  #isFree = (seat) => this.seatFeed.states.get(seat.id) === "free";
+  // What the house keeps is for nobody here.
+  #isFree = (seat) => !seat.isHouse && this.seatFeed.states.get(seat.id) === "free";
 
   /** How many more seats the visitor may have. */
   get #room() {

@@ -103,7 +103,7 @@ fn half_taken(seed: u64) -> Opening {
 }
 
 fn asked(count: u32, relax: Relax) -> Request {
-    let best = Best { count, category: None, relax };
+    let best = Best { count, category: None, relax, wheelchair: false };
     let hold = HoldId(Uuid::from_u128(1_000));
     let command = Command::HoldBest { hold, ticket: ANN, showing: showing(), best };
     Request {

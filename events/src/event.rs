@@ -121,9 +121,9 @@ macro_rules! events {
 }
 
 events! {
-    OpeningScheduled = 1,
+    OpeningScheduled = 2 { 1 => OpeningScheduled },
     OpeningRescheduled = 1,
-    PlanAdded = 1,
+    PlanAdded = 2 { 1 => PlanAdded },
     ShowingAdded = 1,
     SeatsBlocked = 1,
     SeatsUnblocked = 1,

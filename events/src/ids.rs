@@ -212,6 +212,10 @@ bytes32!(
 );
 
 impl Ticket {
+    /// The house's, under which operators hold seats: no secret is known that
+    /// makes it, and nobody joins with it.
+    pub const HOUSE: Self = Self([0; 32]);
+
     /// The ticket of the visitor who holds `secret` (the 32 bytes themselves).
     pub fn of_secret(secret: &[u8; 32]) -> Self {
         Self(Sha256::digest(secret).into())

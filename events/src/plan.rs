@@ -5,12 +5,12 @@
 mod check;
 mod read;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{PlanName, SeatId, ShowingId};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, rfc3339};
 
 pub use check::PlanError;
 
@@ -112,6 +112,8 @@ pub enum SeatKind {
     Companion,
     /// The view is restricted.
     RestrictedView,
+    /// Kept for the house: only an operator may hold it.
+    House,
 }
 
 /// An amount in a currency's minor units.
@@ -136,6 +138,22 @@ pub struct SeatDetails {
     pub category_prices: BTreeMap<String, Money>,
     /// Prices of single seats, before their category's.
     pub seat_prices: BTreeMap<SeatId, Money>,
+    /// Seats that are not sold before a time.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub opens_at: BTreeMap<SeatId, OpensAt>,
+}
+
+/// From when on a seat is sold: RFC 3339 in the log, too, as people wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OpensAt(#[serde(with = "rfc3339")] pub Timestamp);
+
+impl SeatDetails {
+    /// The seats that are blocked when a showing is added: those that are not
+    /// sold, and those that are not sold yet.
+    pub fn blocked_at_first(&self) -> HashSet<&SeatId> {
+        self.blocked.keys().chain(self.opens_at.keys()).collect()
+    }
 }
 
 /// A plan of an opening: seating and what comes beside it. Immutable.

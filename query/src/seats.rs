@@ -272,7 +272,7 @@ struct PlanDocument<'a> {
     /// In pretix's seating-plan format.
     #[schema(value_type = Map<String, Value>, example = json!({"name": "Lumen Gangnam, hall 1", "zones": []}))]
     seating: &'a Seating,
-    /// Kinds, blocked seats and prices.
+    /// Kinds, blocked seats, seats that are sold later, and prices.
     #[schema(value_type = Map<String, Value>, example = json!({"kinds": {"G8": "companion"}}))]
     details: &'a SeatDetails,
     #[schema(value_type = String, example = "3.1042")]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use usher_events::plan::{Money, Plan, Row, Seat, SeatKind, Zone};
+use usher_events::plan::{Money, OpensAt, Plan, Row, Seat, SeatKind, Zone};
+use usher_events::time::Timestamp;
 
 /// A seat, and what is special about it.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(super) struct Drawn<'a> {
     pub(super) y: f64,
     pub(super) kind: Option<SeatKind>,
     pub(super) blocked: Option<&'a str>,
+    /// From when on it is sold, if not at once.
+    pub(super) opens_at: Option<Timestamp>,
     pub(super) price: Option<&'a Money>,
 }
 
@@ -26,6 +29,7 @@ impl<'a> Drawn<'a> {
             y: zone.position.y + row.position.y + seat.position.y,
             kind: details.kinds.get(&seat.seat_guid).copied(),
             blocked: details.blocked.get(&seat.seat_guid).map(String::as_str),
+            opens_at: details.opens_at.get(&seat.seat_guid).map(|OpensAt(at)| *at),
             price: price.or_else(|| details.category_prices.get(&seat.category)),
         }
     }
@@ -37,6 +41,7 @@ pub(super) fn kind_name(kind: SeatKind) -> &'static str {
         SeatKind::Wheelchair => "wheelchair place",
         SeatKind::Companion => "companion seat",
         SeatKind::RestrictedView => "restricted view",
+        SeatKind::House => "kept for the house",
     }
 }
 

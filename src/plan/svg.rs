@@ -70,6 +70,9 @@ fn title(row: &str, drawn: &Drawn<'_>) -> String {
     if let Some(kind) = drawn.kind {
         let _ = write!(title, ", {}", kind_name(kind));
     }
+    if let Some(at) = drawn.opens_at {
+        let _ = write!(title, ", sold from {at} on");
+    }
     if let Some(reason) = drawn.blocked {
         let _ = write!(title, ", blocked: {reason}");
     }

@@ -13,6 +13,7 @@ const WIDEST: usize = 150;
 /// A seat whose category has no letter left, or that has none.
 const OTHER: char = 'o';
 const BLOCKED: char = 'x';
+const LATER: char = 't';
 
 /// The hall, a line to each row, and what the letters mean.
 pub(super) fn draw(plan: &Plan) -> String {
@@ -81,10 +82,14 @@ fn letter(plan: &Plan, drawn: &Drawn<'_>) -> (char, String) {
     if drawn.blocked.is_some() {
         return (BLOCKED, "blocked".to_owned());
     }
+    if let Some(at) = drawn.opens_at {
+        return (LATER, format!("sold from {at} on"));
+    }
     match drawn.kind {
         Some(kind @ SeatKind::Wheelchair) => ('w', kind_name(kind).to_owned()),
         Some(kind @ SeatKind::Companion) => ('c', kind_name(kind).to_owned()),
         Some(kind @ SeatKind::RestrictedView) => ('r', kind_name(kind).to_owned()),
+        Some(kind @ SeatKind::House) => ('h', kind_name(kind).to_owned()),
         None => {
             let at = categories(plan).get(drawn.seat.category.as_str()).copied();
             let letter = at.and_then(|at| ('A'..='Z').nth(at)).unwrap_or(OTHER);

@@ -34,7 +34,7 @@ const letter = (row) => String.fromCharCode(65 + row);
 export function twoHalls() {
   const large = hall({
     name: "Lumen Gangnam, hall 1", rows: 12, blocks: [4, 10, 4],
-    details: { kinds: { L1: "wheelchair", L2: "companion", A1: "restricted_view" }, blocked: { A18: "broken" } },
+    details: { kinds: { L1: "wheelchair", L2: "companion", A1: "restricted_view", A3: "house" }, blocked: { A18: "broken" } },
   });
   const small = hall({ name: "Lumen Hongdae, hall 2", rows: 4, blocks: [6] });
   const at = (hours) => new Date(Date.now() + hours * 3_600_000).toISOString();

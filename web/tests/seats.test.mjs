@@ -225,6 +225,35 @@ test("the best seats together are held with one click, and what would have to gi
   await done(context);
 });
 
+test("the best seats for who comes in a wheelchair are a place for it and those beside it", async (t) => {
+  if (!await offers("wheelchair")) return t.skip("this usher keeps no places");
+  const opening = await opensSeats();
+  const context = await visitor(browser, TOUCH);
+  const page = await inside(context, opening);
+  await page.check("#best-wheelchair");
+  await looksWell(page, "seats-best-wheelchair-phone");
+  await page.click("#best-take");
+  await state(page, "L1", "mine");
+  await state(page, "L2", "mine");
+  // The small hall has no such place.
+  await page.check("input[value=late]", { force: true });
+  await state(page, "D6", "free");
+  assert.equal(await page.isHidden("#best-wheelchair"), true);
+  await done(context);
+});
+
+test("what the house keeps is not for sale on the page", async () => {
+  const opening = await opensSeats();
+  const context = await visitor(browser, DESKTOP);
+  const page = await inside(context, opening);
+  await state(page, "A3", "blocked");
+  await state(page, "A4", "free");
+  await choose(page, "A4");
+  await seat(page, "A3").click({ force: true });
+  assert.equal(await page.locator("#map [data-state=chosen]").count(), 1);
+  await done(context);
+});
+
 test("a rule about seats is told where it stands against a choice, and who comes in a wheelchair says so", async (t) => {
   if (!await offers("wheelchair")) return t.skip("this usher keeps no places");
   const opening = await opensSeats({ no_single_seat: true, wheelchair_until_s: 60, companion_with_wheelchair: true });

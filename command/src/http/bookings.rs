@@ -34,10 +34,10 @@ struct BookingBody {
 ///
 /// A payment is known by hold and reference and is settled once, for good;
 /// any repeat, under any booking id, gets the same result. Visitors may where
-/// the policy says that nothing is paid.
+/// the policy says that nothing is paid, operators for what the house holds.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}/bookings/{booking}", tag = "seats",
-    security(("merchant" = []), ("visitor" = [])),
+    security(("merchant" = []), ("visitor" = []), ("operator" = [])),
     params(("opening" = String, Path), ("booking" = uuid::Uuid, Path, description = "Made by the client")),
     request_body = BookingBody,
     responses(

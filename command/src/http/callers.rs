@@ -35,8 +35,8 @@ impl FromRequestParts<CommandState> for Operator {
     }
 }
 
-/// Who pays: the merchant of the opening in the path, or a visitor; whether
-/// visitors may is the policy's to say.
+/// Who pays: the merchant of the opening in the path, or a visitor, or an
+/// operator; whether these may is the opening's to say.
 pub(super) struct Payer(pub(super) Actor);
 
 impl FromRequestParts<CommandState> for Payer {
@@ -46,6 +46,7 @@ impl FromRequestParts<CommandState> for Payer {
         let (caller, opening) = caller_in(parts, state).await?;
         match caller {
             Caller::Visitor(_) => Ok(Self(caller.visitor()?.1)),
+            Caller::Operator(_) => Ok(Self(caller.operator(&opening)?)),
             _ => Ok(Self(caller.merchant(&opening)?)),
         }
     }
@@ -67,8 +68,8 @@ impl FromRequestParts<CommandState> for Seller {
     }
 }
 
-/// The visitor who holds seats in the opening in the path: by their secret, or
-/// by the pass that they got at its entry.
+/// Who holds seats in the opening in the path: the visitor by their secret, or
+/// by the pass that they got at its entry; an operator for the house.
 pub(super) struct Holder {
     pub(super) ticket: Ticket,
     pub(super) actor: Actor,
@@ -83,7 +84,11 @@ impl FromRequestParts<CommandState> for Holder {
             let ticket = state.passes.verify(pass, &opening, Timestamp::now())?.sub;
             return Ok(Self { ticket, actor: Actor::Visitor(ticket) });
         }
-        let (ticket, actor) = state.keys.caller(&parts.headers)?.visitor()?;
+        let caller = state.keys.caller(&parts.headers)?;
+        if let Caller::Operator(_) = caller {
+            return Ok(Self { ticket: Ticket::HOUSE, actor: caller.operator(&opening)? });
+        }
+        let (ticket, actor) = caller.visitor()?;
         Ok(Self { ticket, actor })
     }
 }

@@ -31,7 +31,8 @@ struct HoldBody {
     #[schema(value_type = Option<Vec<String>>, example = json!(["G7", "G8"]))]
     seats: Option<Vec<SeatId>>,
     /// The best free seats instead: near the middle and two thirds back.
-    /// Wheelchair and companion places are never among them.
+    /// Wheelchair and companion places are among them with `wheelchair` alone:
+    /// then one place for it, and the other seats with that one.
     #[serde(default)]
     best: Option<BestBody>,
     /// Whether somebody who sits there comes in a wheelchair. Where the
@@ -61,10 +62,11 @@ struct BestBody {
     relax: Relax,
 }
 
-/// Hold seats: all of them or none.
+/// Hold seats: all of them or none. An operator holds for the house: any free seats, its own
+/// among them, without a visit.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}/holds/{hold}", tag = "seats",
-    security(("visitor" = []), ("pass" = [])),
+    security(("visitor" = []), ("pass" = []), ("operator" = [])),
     params(("opening" = String, Path), ("hold" = uuid::Uuid, Path, description = "Made by the client")),
     request_body = HoldBody,
     responses(
@@ -73,7 +75,7 @@ struct BestBody {
         (status = 403, description = "Problem `not-inside`"),
         (status = 401, description = "Problem `pass-refused` with a reason: expired, audience, unknown-key, signature, algorithm, issuer or malformed"),
         (status = 404, description = "Problem `unknown-opening`, `unknown-ticket` or `unknown-showing`"),
-        (status = 409, description = "Problem `seats-taken` names each seat and why (held, booked, blocked, not_for_you), and the nearest `alternative` of the same size or null; `place-rule` names the `rule` (no_single_seat, wheelchair_kept, companion_with_wheelchair), the `seats` that it is about and the `alternative`; `no-such-choice` when there are no such best seats, with `free` and the relaxation that `would_do`; `too-many-seats`; `id-in-use`; `wrong-state`"),
+        (status = 409, description = "Problem `seats-taken` names each seat and why (held, booked, blocked, not_for_you), and the nearest `alternative` of the same size or null; `place-rule` names the `rule` (no_single_seat, wheelchair_kept, companion_with_wheelchair, house_kept), the `seats` that it is about and the `alternative`; `no-such-choice` when there are no such best seats, with `free` and the relaxation that `would_do`; `too-many-seats`; `id-in-use`; `wrong-state`"),
         (status = 410, description = "Problem `gone`: the visit is over"),
         (status = 422, description = "Problem `unknown-seats` names them; `id-reused`")
     )
@@ -88,7 +90,7 @@ async fn hold(
     let command = match (seats, best) {
         (Some(seats), None) => Command::Hold { hold, ticket, showing, seats, wheelchair },
         (None, Some(BestBody { count, category, relax })) => {
-            Command::HoldBest { hold, ticket, showing, best: Best { count, category, relax } }
+            Command::HoldBest { hold, ticket, showing, best: Best { count, category, relax, wheelchair } }
         }
         _ => return Err(Problem::invalid("seats", "expected `seats` or `best`, and not both")),
     };
@@ -112,7 +114,7 @@ struct SwapBody {
 /// of them is not free, the hold keeps the seats that it has.
 #[utoipa::path(
     patch, path = "/v1/openings/{opening}/holds/{hold}", tag = "seats",
-    security(("visitor" = []), ("pass" = [])),
+    security(("visitor" = []), ("pass" = []), ("operator" = [])),
     params(
         ("opening" = String, Path), ("hold" = uuid::Uuid, Path),
         ("Idempotency-Key" = uuid::Uuid, Header)
@@ -143,7 +145,7 @@ async fn swap(
 /// Release a hold.
 #[utoipa::path(
     delete, path = "/v1/openings/{opening}/holds/{hold}", tag = "seats",
-    security(("visitor" = []), ("pass" = [])),
+    security(("visitor" = []), ("pass" = []), ("operator" = [])),
     params(("opening" = String, Path), ("hold" = uuid::Uuid, Path)),
     responses(
         (status = 200, description = "Released, now or before; the hold as it is now", body = HoldAnswer),
@@ -163,7 +165,7 @@ async fn release(
 /// Make a hold last longer, as often as the policy lets it.
 #[utoipa::path(
     put, path = "/v1/openings/{opening}/holds/{hold}/extensions/{extension}", tag = "seats",
-    security(("visitor" = []), ("pass" = [])),
+    security(("visitor" = []), ("pass" = []), ("operator" = [])),
     params(
         ("opening" = String, Path), ("hold" = uuid::Uuid, Path),
         ("extension" = uuid::Uuid, Path, description = "Made by the client")

@@ -73,7 +73,8 @@ struct ScheduleBody {
         "size": {"width": 100, "height": 100}
     }}))]
     plans: BTreeMap<PlanName, Seating>,
-    /// Kinds, blocked seats and prices, by plan.
+    /// By plan: kinds (`wheelchair`, `companion`, `restricted_view`, `house`: only an operator may hold those), `blocked` seats
+    /// with a reason, `opens_at` of seats that are sold later, and prices.
     #[serde(default)]
     #[schema(value_type = Map<String, Value>, example = json!({"gangnam-1": {
         "kinds": {"G8": "companion"}, "blocked": {},
@@ -338,7 +339,8 @@ struct PlanBody {
         }]}]
     }))]
     seating: Seating,
-    /// Kinds, blocked seats and prices.
+    /// Kinds (`wheelchair`, `companion`, `restricted_view`, `house`: only an operator may hold those), `blocked` seats
+    /// with a reason, `opens_at` of seats that are sold later, and prices.
     #[serde(default)]
     #[schema(value_type = Map<String, Value>, example = json!({"blocked": {"A1": "a pillar"}}))]
     details: SeatDetails,

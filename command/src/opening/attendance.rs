@@ -22,6 +22,9 @@ impl Opening {
         ticket: Ticket,
         subject: Option<Hash>,
     ) -> Result<Decision, Refusal> {
+        if ticket == Ticket::HOUSE {
+            return Err(Refusal::invalid("ticket", "this is the hash of no secret"));
+        }
         if self.queue.get(&ticket).is_some() {
             return Ok(Decision::Repeated);
         }

@@ -172,6 +172,8 @@ pub enum Command {
     EndVisits,
     /// Timer: holds ran out.
     ExpireHolds,
+    /// Timer: seats are sold from now on.
+    OpenSeats,
     /// Timer: these did not say that they are there; tickets by their index
     /// in the queue's list, which never changes.
     GoAway { indexes: Vec<u32> },
@@ -294,6 +296,7 @@ impl Command {
             Self::Leave { .. } => "leave",
             Self::Enter { .. } => "enter",
             Self::LeaveWindow { .. } => "leave-window",
+            Self::OpenSeats => "open-seats",
             Self::AskWhenOver => "ask-when-over",
             Self::AdmitByHand { .. } => "admit-by-hand",
             Self::Hold { .. } => "hold",
@@ -338,6 +341,7 @@ impl Command {
                 | HoldsExpired(_)
                 | HoldReleased(_)
                 | RefusalsCounted(_)
+                | SeatsUnblocked(_)
         ) && !matches!(event, VisitorsAdmitted(admitted) if admitted.admission.is_none())
     }
 }

@@ -35,7 +35,7 @@ impl Opening {
     ///
     /// Refused when the visitor is not inside the seat window, when a seat is
     /// not free (all of them are named), against a rule about seats, or over the
-    /// policy's limit.
+    /// policy's limit. The house needs no visit and has no limit.
     pub(super) fn hold(
         &self,
         now: Timestamp,
@@ -45,14 +45,14 @@ impl Opening {
         seats: &[SeatId],
         wheelchair: bool,
     ) -> Result<Decision, Refusal> {
-        let entry = self.may_hold(&ticket)?;
+        let leave_by = self.may_hold(&ticket)?;
         if seats.is_empty() {
             return Err(Refusal::invalid("seats", "expected at least one seat"));
         }
         self.check_limit(&ticket, seats.len(), None)?;
         let (at, indexes) = self.known_seats(showing, seats)?;
-        self.check_places(now, at, &[], &indexes, wheelchair)?;
-        Ok(self.keep(now, hold, ticket, entry, showing, seats.to_vec()))
+        self.check_places(now, ticket, at, &[], &indexes, wheelchair)?;
+        Ok(self.keep(now, hold, ticket, leave_by, showing, seats.to_vec()))
     }
 
     /// Keeps the best free seats for `ticket`, as many as are asked for.
@@ -67,7 +67,7 @@ impl Opening {
         showing: &ShowingId,
         best: &Best,
     ) -> Result<Decision, Refusal> {
-        let entry = self.may_hold(&ticket)?;
+        let leave_by = self.may_hold(&ticket)?;
         let count = best.count as usize;
         if count == 0 {
             return Err(Refusal::invalid("best.count", "expected at least one seat"));
@@ -82,16 +82,24 @@ impl Opening {
                 Refusal::invalid("best.category", format!("no category is called `{name}`"))
             })?),
         };
-        let survey = self.survey(at, hall, &[], category);
-        match survey.best(count, best.relax) {
-            Some(choice) => Ok(self.keep(now, hold, ticket, entry, showing, hall.ids(&choice.seats))),
+        let surveys = match best.wheelchair {
+            false => vec![self.survey(at, hall, &[], category)],
+            true => self.wheelchair_surveys(at, hall, category),
+        };
+        let choose = |relax| surveys.iter().filter_map(|survey| survey.best(count, relax)).min();
+        match choose(best.relax) {
+            Some(choice) => Ok(self.keep(now, hold, ticket, leave_by, showing, hall.ids(&choice.seats))),
             None => Err(Refusal::NoSuchChoice {
                 showing: showing.clone(),
                 count: best.count,
-                free: u32::try_from(survey.free()).unwrap_or(u32::MAX),
+                free: surveys
+                    .iter()
+                    .map(|survey| u32::try_from(survey.free()).unwrap_or(u32::MAX))
+                    .max()
+                    .unwrap_or(0),
                 would_do: match best.relax {
                     Relax::Split => None,
-                    _ => survey.best(count, Relax::Split).map(|choice| choice.relaxed()),
+                    _ => choose(Relax::Split).map(|choice| choice.relaxed()),
                 },
             }),
         }
@@ -102,22 +110,23 @@ impl Opening {
         now: Timestamp,
         hold: HoldId,
         ticket: Ticket,
-        entry: &Entry,
+        leave_by: Timestamp,
         showing: &ShowingId,
         seats: Vec<SeatId>,
     ) -> Decision {
         let expires_at = now.plus_s(self.policy.hold_for_s);
-        let leave_by = entry.deadline.max(expires_at);
+        let leave_by = leave_by.max(expires_at);
         let showing = showing.clone();
         Decision::Accepted(SeatsHeld { at: now, hold, ticket, showing, seats, expires_at, leave_by }.into())
     }
 
-    /// New holds are for visitors inside, until the close.
-    fn may_hold(&self, ticket: &Ticket) -> Result<&Entry, Refusal> {
+    /// New holds are for visitors inside, and for the house, until the close.
+    /// Says when the visit ends.
+    fn may_hold(&self, ticket: &Ticket) -> Result<Timestamp, Refusal> {
         if self.state == OpeningState::Closed {
             return Err(Refusal::WrongState { state: self.state });
         }
-        self.inside(ticket)
+        if *ticket == Ticket::HOUSE { Ok(Timestamp::default()) } else { Ok(self.inside(ticket)?.deadline) }
     }
 
     fn inside(&self, ticket: &Ticket) -> Result<&Entry, Refusal> {
@@ -132,6 +141,9 @@ impl Opening {
     /// The visitor may have so many seats more, when those of `swapped` are
     /// given back.
     fn check_limit(&self, ticket: &Ticket, asked: usize, swapped: Option<HoldId>) -> Result<(), Refusal> {
+        if *ticket == Ticket::HOUSE {
+            return Ok(());
+        }
         let kept = self.live_holds(ticket).filter(|(id, _)| Some(*id) != swapped);
         let held: usize = kept.map(|(_, hold)| hold.seats.len()).sum();
         let booked = self.visitors.get(ticket).map_or(0, |visitor| visitor.booked_seats);
@@ -167,7 +179,7 @@ impl Opening {
         if given_back.is_empty() && indexes.len() == found.seats.len() {
             return Ok(Decision::Already);
         }
-        self.check_places(now, at, &found.seats, &indexes, wheelchair)?;
+        self.check_places(now, ticket, at, &found.seats, &indexes, wheelchair)?;
         let freed = self.hall_of(at).map(|hall| hall.ids(&given_back)).unwrap_or_default();
         let (seats, expires_at) = (seats.to_vec(), found.expires_at);
         Ok(Decision::Accepted(
@@ -189,7 +201,8 @@ impl Opening {
             return Err(Refusal::NoMoreExtensions { max_extensions });
         }
         let expires_at = found.expires_at.plus_s(self.policy.hold_for_s);
-        let leave_by = self.entry_of(&ticket)?.deadline.max(expires_at);
+        let visit = if ticket == Ticket::HOUSE { expires_at } else { self.entry_of(&ticket)?.deadline };
+        let leave_by = visit.max(expires_at);
         Ok(Decision::Accepted(HoldExtended { at: now, hold, ticket, extension, expires_at, leave_by }.into()))
     }
 

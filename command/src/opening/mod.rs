@@ -157,6 +157,8 @@ pub struct Opening {
     showings: Vec<ShowingSeats>,
     /// The place of each in the list.
     showing_at: HashMap<ShowingId, usize>,
+    /// Seats that are not sold yet, of each showing, by when they are.
+    opening_seats: BTreeMap<(Timestamp, u32), Vec<u32>>,
     queue: Queue,
     subjects: Subjects,
     serving_number: u32,

@@ -1,7 +1,7 @@
 //! Whether seats may be held: free, for who asks, by the rules about seats,
 //! and what else there is when they may not.
 
-use usher_events::ids::SeatId;
+use usher_events::ids::{SeatId, Ticket};
 use usher_events::plan::SeatKind;
 use usher_events::time::Timestamp;
 
@@ -16,6 +16,7 @@ impl Opening {
     pub(super) fn check_places(
         &self,
         now: Timestamp,
+        ticket: Ticket,
         showing: usize,
         own: &[u32],
         seats: &[u32],
@@ -24,7 +25,10 @@ impl Opening {
         let (Some(shown), Some(hall)) = (self.showings.get(showing), self.hall_of(showing)) else {
             return Ok(());
         };
-        let rules = PlaceRules::in_force(&self.policy, &shown.showing, now);
+        let rules = match ticket {
+            Ticket::HOUSE => PlaceRules::of_the_house(),
+            _ => PlaceRules::in_force(&self.policy, &shown.showing, now),
+        };
         let not_for_you = rules.not_for_you(&hall.floor, seats, wheelchair);
         let state =
             |seat: u32| if own.contains(&seat) { SeatState::Free } else { shown.states[seat as usize] };
@@ -68,6 +72,26 @@ impl Opening {
         )
     }
 
+    /// The free seats of a showing for who comes in a wheelchair, once for each
+    /// free place for one: with it, the places beside it, and what is for
+    /// everybody.
+    pub(super) fn wheelchair_surveys<'a>(
+        &self,
+        showing: usize,
+        hall: &'a Hall,
+        category: Option<u16>,
+    ) -> Vec<Survey<'a>> {
+        let (floor, is_free) = (&hall.floor, free_but_for(&self.showings[showing].states, &[]));
+        let places = floor.wheelchair_places().filter(|place| is_free(*place));
+        let survey = |place: usize| {
+            let is_for_them =
+                |seat: usize| seat == place || floor.is_for_all(seat) || floor.is_companion_of(seat, place);
+            let free = |seat: usize| is_free(seat) && is_for_them(seat);
+            Survey::new(floor, category, |seat| floor.far(seat), free).with(place)
+        };
+        places.map(survey).collect()
+    }
+
     /// As many free seats as near as possible to `seats`, which would not be
     /// refused; of the same category, if there are. For who comes in a
     /// wheelchair they are among the places for that.
@@ -83,7 +107,7 @@ impl Opening {
         let (floor, is_free) = (&hall.floor, free_but_for(&self.showings[showing].states, own));
         let kinds = if wheelchair { floor.special_kinds(seats) } else { Vec::new() };
         let is_of_kind = |seat: usize| match floor.special_kind(seat) {
-            None => kinds.is_empty(),
+            None => kinds.is_empty() && floor.is_for_all(seat),
             Some(kind) => kinds.contains(&kind),
         };
         let far = floor.far_from(seats);

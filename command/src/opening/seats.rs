@@ -1,13 +1,15 @@
 //! The seats of showings: free, held, booked, blocked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
+use usher_events::event::SeatsUnblocked;
 use usher_events::ids::{PlanName, SeatId, ShowingId};
-use usher_events::plan::{Plan, Showing};
+use usher_events::plan::{OpensAt, Plan, Showing};
+use usher_events::time::Timestamp;
 
 use super::choosing::Floor;
-use super::{Opening, Refusal};
+use super::{Decision, Opening, OpeningState, Refusal, as_many_as_fit};
 
 /// What a seat is in one showing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +25,10 @@ pub(super) enum SeatState {
 pub(super) struct Hall {
     pub(super) seats: Vec<SeatId>,
     index: HashMap<SeatId, u32>,
+    /// Those that are not sold, or not yet.
     blocked: Vec<u32>,
+    /// Those that are not sold before a time.
+    opens: Vec<(Timestamp, u32)>,
     pub(super) floor: Floor,
 }
 
@@ -31,8 +36,11 @@ impl Hall {
     pub(super) fn new(plan: &Plan) -> Self {
         let seats: Vec<SeatId> = plan.seating.seats().map(|seat| seat.seat_guid.clone()).collect();
         let index: HashMap<SeatId, u32> = seats.iter().cloned().zip(0..).collect();
-        let blocked = plan.details.blocked.keys().filter_map(|seat| index.get(seat).copied()).collect();
-        Self { seats, index, blocked, floor: Floor::new(plan) }
+        let find = |seat: &SeatId| index.get(seat).copied();
+        let blocked = plan.details.blocked_at_first().into_iter().filter_map(find).collect();
+        let opens = plan.details.opens_at.iter();
+        let opens = opens.filter_map(|(seat, OpensAt(at))| Some((*at, find(seat)?))).collect();
+        Self { seats, index, blocked, opens, floor: Floor::new(plan) }
     }
 
     pub(super) fn find(&self, seat: &SeatId) -> Option<u32> {
@@ -98,6 +106,23 @@ impl Opening {
         self.showings.get(showing).is_some_and(is_free)
     }
 
+    /// When the next seats are sold that are not yet.
+    pub(super) fn seats_due(&self) -> Option<Timestamp> {
+        let open = self.state != OpeningState::Closed;
+        self.opening_seats.keys().next().filter(|_| open).map(|(time, _)| *time)
+    }
+
+    /// The seats of one showing whose time has come.
+    pub(super) fn open_seats(&self, now: Timestamp) -> Result<Decision, Refusal> {
+        let due = self.opening_seats.iter().next().filter(|((time, _), _)| *time <= now);
+        let ((_, showing), seats) = due.ok_or(Refusal::NotDue)?;
+        let shown = self.showings.get(*showing as usize).ok_or(Refusal::NotDue)?;
+        let hall = self.hall_of(*showing as usize).ok_or(Refusal::NotDue)?;
+        let seats = as_many_as_fit(seats.iter().copied(), |_| 1);
+        let (showing, seats) = (shown.showing.showing.clone(), hall.ids(&seats));
+        Ok(Decision::Accepted(SeatsUnblocked { at: now, showing, seats }.into()))
+    }
+
     // --- fold -------------------------------------------------------------
 
     pub(super) fn plan_added(&mut self, name: &PlanName, plan: &Plan) {
@@ -109,6 +134,10 @@ impl Opening {
         let mut states = vec![SeatState::Free; hall.seats.len()];
         for seat in &hall.blocked {
             states[*seat as usize] = SeatState::Blocked;
+        }
+        let at = u32::try_from(self.showings.len()).unwrap_or(u32::MAX);
+        for (time, seat) in &hall.opens {
+            self.opening_seats.entry((*time, at)).or_default().push(*seat);
         }
         self.showing_at.insert(showing.showing.clone(), self.showings.len());
         self.showings.push(ShowingSeats { showing: showing.clone(), states });
@@ -125,6 +154,11 @@ impl Opening {
     pub(super) fn seats_blocked(&mut self, showing: &ShowingId, seats: &[SeatId], blocked: bool) {
         if let Ok((at, seats)) = self.known_seats(showing, seats) {
             self.set_seats(at, &seats, if blocked { SeatState::Blocked } else { SeatState::Free });
+            let seats: HashSet<u32> = seats.into_iter().collect();
+            self.opening_seats.retain(|(_, of), waiting| {
+                waiting.retain(|seat| *of as usize != at || !seats.contains(seat));
+                !waiting.is_empty()
+            });
         }
     }
 }

@@ -54,6 +54,8 @@ impl Opening {
         match actor {
             Actor::Merchant(_) => {}
             Actor::Visitor(_) if self.policy.payment == Payment::None => {}
+            // What the house keeps for its guests, it gives them itself.
+            Actor::Operator(_) if found.ticket == Ticket::HOUSE => {}
             _ => return Err(Refusal::MerchantConfirms),
         }
         let late = match self.settle(now, found) {

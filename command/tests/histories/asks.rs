@@ -202,7 +202,8 @@ fn hold() -> impl Strategy<Value = Command> {
 
 fn hold_best() -> impl Strategy<Value = Command> {
     let relax = prop_oneof![Just(Relax::Nothing), Just(Relax::Single), Just(Relax::Split)];
-    let best = (0u32..5, relax).prop_map(|(count, relax)| Best { count, category: None, relax });
+    let best = (0u32..5, relax, any::<bool>());
+    let best = best.prop_map(|(count, relax, wheelchair)| Best { count, category: None, relax, wheelchair });
     (id(), ticket(), showing_id(), best).prop_map(|(id, ticket, showing, best)| Command::HoldBest {
         hold: HoldId(id),
         ticket,

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::calls::id;
+use crate::calls::{OPERATOR, OTHER_OPERATOR, id, put};
 use crate::instance::Instance;
-use crate::scenes::{extend, hold, hold_best, opening, release, swap};
+use crate::scenes::{CONCERT, confirm, extend, hold, hold_best, in_s, opening, release, swap};
 
 #[tokio::test]
 async fn seats_are_held_once_and_the_same_again_answers_as_it_is_now() {
@@ -30,6 +30,44 @@ async fn a_hold_of_taken_seats_names_each_and_why_and_takes_none() {
     let expected = json!([{"seat": "G1", "why": "blocked"}, {"seat": "G7", "why": "held"}]);
     assert_eq!((&taken["showing"], &taken["seats"]), (&json!("evening"), &expected));
     instance.send(&hold(2, &b, &["G2"])).await.expect(201);
+}
+
+#[tokio::test]
+async fn an_operator_holds_and_books_for_the_house_what_no_visitor_may() {
+    let instance = Instance::new().await;
+    let mut kept = opening(-1);
+    kept["details"]["hall-1"]["kinds"]["G2"] = json!("house");
+    instance.open_with(kept).await;
+    let [a] = instance.let_in(['a']).await;
+    let refused = instance.refused(hold(1, &a, &["G2"])).await.problem(409, "place-rule");
+    assert_eq!((&refused["rule"], &refused["seats"]), (&json!("house_kept"), &json!(["G2"])));
+
+    let seats = json!({"showing": "evening", "seats": ["G2", "G3", "G4", "G5", "G6"]});
+    let for_house = put(format!("{CONCERT}/holds/{}", id(1))).by(OPERATOR).json(&seats);
+    let held = instance.send(&for_house).await.expect(201);
+    assert_eq!((&held["state"], held["seats"].as_array().unwrap().len()), (&json!("live"), 5));
+    instance.refused(release(1, &a)).await.problem(404, "unknown-hold");
+    instance.refused(for_house.by(OTHER_OPERATOR)).await.problem(403, "forbidden");
+    let booked = instance.send(&confirm(2, 1, "guests").by(OPERATOR)).await.expect(201);
+    assert_eq!(booked["state"], "booked");
+
+    instance.send(&hold(3, &a, &["G7"])).await.expect(201);
+    instance.refused(confirm(4, 3, "p").by(OPERATOR)).await.problem(403, "merchant-confirms");
+}
+
+#[tokio::test]
+async fn a_seat_that_is_sold_later_is_blocked_until_then() {
+    let instance = Instance::new().await;
+    let mut later = opening(-1);
+    later["details"]["hall-1"]["opens_at"] = json!({"G2": in_s(3), "G3": in_s(3_600)});
+    instance.open_with(later).await;
+    let [a] = instance.let_in(['a']).await;
+    instance.refused(hold(1, &a, &["G3"])).await.problem(409, "seats-taken");
+    let begun = std::time::Instant::now();
+    while instance.send(&hold(2, &a, &["G2"])).await.status != 201 {
+        assert!(begun.elapsed().as_secs() < 30, "G2 is not sold");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

@@ -274,7 +274,8 @@ impl Client {
         let showing = showing(["evening", "matinee"].choose(random).unwrap()).showing;
         if random.random_bool(0.3) {
             let relax = *[Relax::Nothing, Relax::Single, Relax::Split].choose(random).unwrap();
-            let best = Best { count: random.random_range(1..4), category: None, relax };
+            let (count, wheelchair) = (random.random_range(1..4), random.random_bool(0.1));
+            let best = Best { count, category: None, relax, wheelchair };
             return Command::HoldBest { hold, ticket, showing, best };
         }
         Command::Hold { hold, ticket, showing, seats, wheelchair: false }

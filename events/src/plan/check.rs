@@ -99,11 +99,16 @@ impl SeatDetails {
     fn faults(&self, seats: &HashSet<&str>, categories: &HashSet<&str>) -> Vec<PlanError> {
         let named = (self.kinds.keys().map(|seat| ("kinds", seat)))
             .chain(self.blocked.keys().map(|seat| ("blocked", seat)))
+            .chain(self.opens_at.keys().map(|seat| ("opens_at", seat)))
             .chain(self.seat_prices.keys().map(|seat| ("seat_prices", seat)));
         let stray = named.filter(|(_, seat)| !seats.contains(seat.as_str()));
         let mut faults: Vec<PlanError> = stray
             .map(|(field, seat)| PlanError::new(format!("details.{field}"), format!("no seat `{seat}`")))
             .collect();
+        let never = self.opens_at.keys().filter(|seat| self.blocked.contains_key(*seat));
+        faults.extend(never.map(|seat| {
+            PlanError::new("details.opens_at", format!("seat `{seat}` is blocked, and so never sold"))
+        }));
         let stray = self.category_prices.keys().filter(|category| !categories.contains(category.as_str()));
         faults.extend(
             stray.map(|category| {
@@ -144,6 +149,22 @@ mod tests {
                 "rows": [{"row_number": "G", "position": {"x": 0, "y": 0}, "seats": seats}]}],
             "size": {"width": 10, "height": 10}
         })
+    }
+
+    #[test]
+    fn a_seat_that_is_sold_later_exists_and_is_not_blocked() {
+        let mut plan = plan(hall(serde_json::json!([{"seat_guid": "G7", "category": "Prime"}])));
+        plan.details = serde_json::from_value(serde_json::json!({
+            "opens_at": {"G7": "2026-03-01T11:00:00Z", "G9": "2026-03-01T11:00:00Z"},
+            "blocked": {"G7": "a pillar"}
+        }))
+        .unwrap();
+        let faults: Vec<String> = plan.faults().map(|fault| fault.to_string()).collect();
+        let expected =
+            ["details.opens_at: no seat `G9`", "details.opens_at: seat `G7` is blocked, and so never sold"];
+        assert_eq!(faults, expected);
+        let wrong = serde_json::from_value::<SeatDetails>(serde_json::json!({"opens_at": {"G7": "soon"}}));
+        assert!(wrong.unwrap_err().to_string().contains("RFC 3339"));
     }
 
     #[test]

@@ -144,10 +144,11 @@ impl Facts {
             Event::VisitorEntered(event) => {
                 self.reached(opening, event.ticket, Reached { entered: at, ..Reached::default() });
             }
-            Event::SeatsHeld(event) => {
+            // The house is no visitor.
+            Event::SeatsHeld(event) if event.ticket != Ticket::HOUSE => {
                 self.reached(opening, event.ticket, Reached { held: at, ..Reached::default() });
             }
-            Event::BookingConfirmed(event) => {
+            Event::BookingConfirmed(event) if event.ticket != Ticket::HOUSE => {
                 self.reached(opening, event.ticket, Reached { booked: at, ..Reached::default() });
             }
             Event::TicketMoved(event) => self.go_on_as(opening, event.from, event.to),
@@ -244,7 +245,7 @@ impl Facts {
         let plan = |name: &PlanName, plan: &Plan| Setup::Plan {
             name: name.clone(),
             seats: many(plan.seating.seats().count()),
-            blocked: many(plan.details.blocked.len()),
+            blocked: many(plan.details.blocked_at_first().len()),
         };
         let showing = |showing: &Showing| Setup::Showing { showing: showing.clone(), offset, at };
         let setups: Vec<Setup> = match &located.event {

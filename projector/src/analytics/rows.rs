@@ -297,13 +297,15 @@ async fn conflicts(connection: &mut PgConnection, partition: Partition, facts: &
 }
 
 async fn watermark(connection: &mut PgConnection, batch: &Batch) -> Written {
-    let newest = batch.events.last().map(|located| located.event.at().0);
-    let newest = newest.or(batch.to.claim.map(|claim| claim.at.0)).unwrap_or_default();
+    // The same however the log is cut: a claim may follow the events of its step.
+    let claimed = batch.to.claim.map(|claim| claim.at.0);
+    let newest = batch.events.iter().map(|located| located.event.at().0).chain(claimed).max();
     let query = sqlx::query(
         "INSERT INTO analytics.watermarks AS known (partition, position, newest_at) VALUES ($1, $2, $3)
          ON CONFLICT (partition) DO UPDATE
          SET position = excluded.position, newest_at = GREATEST(known.newest_at, excluded.newest_at)",
     );
-    let query = query.bind(number(batch.partition)).bind(signed(batch.to.position)).bind(newest);
+    let query =
+        query.bind(number(batch.partition)).bind(signed(batch.to.position)).bind(newest.unwrap_or_default());
     query.execute(connection).await.map(drop)
 }

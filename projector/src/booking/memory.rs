@@ -174,8 +174,8 @@ impl Bookings {
 
     fn add_showing(&mut self, showing: Showing) {
         let Some(plan) = self.plans.get(&showing.plan) else { return };
-        let blocked = &plan.details.blocked;
-        let state = |seat| if blocked.contains_key(seat) { SeatState::Blocked } else { SeatState::Free };
+        let blocked = plan.details.blocked_at_first();
+        let state = |seat| if blocked.contains(seat) { SeatState::Blocked } else { SeatState::Free };
         let seats = plan.seating.seats().map(|seat| (seat.seat_guid.clone(), (state(&seat.seat_guid), 0)));
         self.showings.push(Seats { version: 0, seats: seats.collect(), showing });
     }

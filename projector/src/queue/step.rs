@@ -1,6 +1,6 @@
 //! What an event changes in a queue view. Views copy and never infer.
 
-use usher_events::event::{BeaconValue, Event, LobbyClosed, OpeningScheduled, TicketState};
+use usher_events::event::{self, BeaconValue, Event, LobbyClosed, OpeningScheduled, TicketState};
 use usher_events::ids::{Hash, Ticket};
 use usher_events::policy::Policy;
 use usher_events::time::Timestamp;
@@ -162,6 +162,9 @@ impl QueueStep {
             Event::VisitsEnded(event) => {
                 tickets(event.visits.iter().map(|visit| step(visit.ticket, visit.state)).collect())
             }
+            // The house stands in no line.
+            Event::SeatsHeld(event::SeatsHeld { ticket: Ticket::HOUSE, .. })
+            | Event::HoldExtended(event::HoldExtended { ticket: Ticket::HOUSE, .. }) => None,
             Event::SeatsHeld(event) => {
                 let deadline = Deadline { at: event.leave_by, given: offset };
                 tickets(vec![with_deadline(event.ticket, TicketState::Inside, deadline)])

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPool;
 use usher_events::event::*;
-use usher_events::ids::{Hash, PlanName};
+use usher_events::ids::{Hash, PlanName, Ticket};
 use usher_projector::analytics::{AnalystError, PostgresAnalytics, let_analyst_in};
 use usher_projector::places;
 use usher_projector::store::Store;
@@ -260,6 +260,31 @@ fn the_same_log_says_the_same_in_whatever_steps_and_again_from_its_beginning() {
         Ok(())
     };
     runner.run(&(choices(250), 1_usize..40), case).unwrap();
+}
+
+#[tokio::test]
+async fn the_house_is_no_visitor_of_the_funnel() {
+    let database = PostgresDatabase::new().await;
+    let events = ann_holds().into_iter().chain([held(Ticket::HOUSE, hold_id(2), &["B1"])]);
+    apply(&PostgresAnalytics::new(database.pool.clone()), &facts(events), 100).await;
+    let said = all(&database.pool).await;
+    assert_eq!(columns(&said["funnel_v1"], &["joined", "held"]), [[json!(1), json!(1)]]);
+    assert_eq!(said["holds_v1"].len(), 2);
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn the_newest_event_is_the_same_when_a_claim_ends_a_step() {
+    let mut told = facts(ann_holds());
+    told.push(Fact::Claimed(at(200)));
+    let mut newest = Vec::new();
+    for size in [1, 100] {
+        let database = PostgresDatabase::new().await;
+        apply(&PostgresAnalytics::new(database.pool.clone()), &told, size).await;
+        newest.push(all(&database.pool).await["funnel_v1"][0]["as_of_at"].clone());
+        database.remove().await;
+    }
+    assert_eq!(newest, [json!("2027-01-15T08:03:20+00:00"), json!("2027-01-15T08:03:20+00:00")]);
 }
 
 #[tokio::test]

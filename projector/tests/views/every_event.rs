@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use usher_events::event::*;
-use usher_events::ids::{Hash, PlanName, Ticket};
+use usher_events::ids::{ExtensionId, Hash, PlanName, Ticket};
+use usher_events::plan::OpensAt;
 use usher_events::policy::Policy;
 use usher_projector::booking::postgres::PostgresBookings;
+use uuid::Uuid;
 
 use crate::answers::{Questions, assert_same};
 use crate::history::Fact;
@@ -22,6 +24,16 @@ pub(crate) fn every_event() -> (Vec<Fact>, Ticket) {
         seats: seats(names),
     };
     let extra = PlanName::new("annex").unwrap();
+    let mut annex = hall();
+    annex.details.opens_at = BTreeMap::from([(seats(&["A4"]).remove(0), OpensAt(at(900)))]);
+    let for_house = HoldExtended {
+        at: at(111),
+        hold: hold_id(9),
+        ticket: Ticket::HOUSE,
+        extension: ExtensionId(Uuid::from_u128(6)),
+        expires_at: at(400),
+        leave_by: at(400),
+    };
     let subject = Hash::default();
     let events: Vec<Event> = vec![
         scheduled(),
@@ -35,7 +47,7 @@ pub(crate) fn every_event() -> (Vec<Fact>, Ticket) {
         .into(),
         PolicyChanged { at: at(2), policy: Policy::default() }.into(),
         MessageChanged { at: at(3), message: Some("Hello".to_owned()) }.into(),
-        PlanAdded { at: at(4), name: extra, plan: hall() }.into(),
+        PlanAdded { at: at(4), name: extra, plan: annex }.into(),
         ShowingAdded { at: at(5), showing: showing("extra", "annex") }.into(),
         SeatsBlocked { at: at(6), showing: evening(), seats: seats(&["C4"]), reason: "x".to_owned() }.into(),
         SeatsUnblocked { at: at(7), showing: evening(), seats: seats(&["C4"]) }.into(),
@@ -81,6 +93,8 @@ pub(crate) fn every_event() -> (Vec<Fact>, Ticket) {
         }
         .into(),
         booked(ANN, hold_id(1), &["A2", "A3"], true),
+        held(Ticket::HOUSE, hold_id(9), &["C1"]),
+        for_house.into(),
         RefundDue {
             at: at(111),
             booking: booking_id(2),

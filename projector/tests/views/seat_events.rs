@@ -1,8 +1,10 @@
 //! What each event changes in a booking view.
 
 use usher_events::event::*;
-use usher_events::ids::PlanName;
+use usher_events::ids::{PlanName, ShowingId, Ticket};
+use usher_events::plan::OpensAt;
 use usher_projector::booking::{BookingReader, BookingState, HoldState, SeatState};
+use usher_projector::queue::QueueReader;
 
 use crate::history::PARTITION;
 use crate::play::{hall, showing};
@@ -18,6 +20,32 @@ async fn a_new_showing_has_all_seats_of_its_plan_free_but_for_the_blocked() {
     let showings = views.bookings.showings(&opening(), PARTITION).await.unwrap().value;
     let names: Vec<&str> = showings.iter().map(|showing| showing.showing.as_str()).collect();
     assert_eq!(names, ["evening", "matinee", "extra"]);
+}
+
+#[tokio::test]
+async fn a_seat_that_is_sold_later_is_blocked_at_first() {
+    let mut later = hall();
+    later.details.opens_at = [(seats(&["A1"]).remove(0), OpensAt(at(100)))].into();
+    let plan = PlanAdded { at: at(1), name: PlanName::new("annex").unwrap(), plan: later };
+    let added = ShowingAdded { at: at(2), showing: showing("extra", "annex") };
+    let views = after([scheduled(), plan.into(), added.into()]).await;
+    let extra = ShowingId::new("extra").unwrap();
+    let map = views.bookings.seats(&opening(), PARTITION, &extra).await.unwrap().value.unwrap();
+    let blocked: Vec<&str> = map
+        .seats
+        .iter()
+        .filter(|seat| seat.state == SeatState::Blocked)
+        .map(|seat| seat.seat.as_str())
+        .collect();
+    assert_eq!(blocked, ["A1", "B4"]);
+}
+
+#[tokio::test]
+async fn what_the_house_holds_puts_nobody_in_line() {
+    let views = after([scheduled(), held(Ticket::HOUSE, hold_id(1), &["A1"])]).await;
+    assert_eq!(views.seat("A1").await, SeatState::Held);
+    let ticket = views.queues.ticket(&opening(), PARTITION, &Ticket::HOUSE).await.unwrap();
+    assert_eq!(ticket.value, None);
 }
 
 #[tokio::test]

@@ -136,9 +136,21 @@ impl Floor {
         self.spots[seat].kind
     }
 
-    /// Whether a seat is neither a wheelchair place nor one beside it.
+    /// Whether a seat is neither a wheelchair place nor one beside it, nor the
+    /// house's.
     pub(in crate::opening) fn is_for_all(&self, seat: usize) -> bool {
-        self.special_kind(seat).is_none()
+        self.special_kind(seat).is_none() && self.kind(seat) != Some(SeatKind::House)
+    }
+
+    /// The places for wheelchairs.
+    pub(in crate::opening) fn wheelchair_places(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).filter(|seat| self.kind(*seat) == Some(SeatKind::Wheelchair))
+    }
+
+    /// Whether a seat is for who comes along with who sits at `place`.
+    pub(in crate::opening) fn is_companion_of(&self, seat: usize, place: usize) -> bool {
+        self.kind(seat) == Some(SeatKind::Companion)
+            && self.wheelchairs_of(seat).iter().any(|of| *of as usize == place)
     }
 
     /// What a seat is that is a wheelchair place or one beside it.
@@ -154,7 +166,7 @@ impl Floor {
     /// The wheelchair places of a companion's: those that are side by side
     /// with it, with nothing but such places between.
     pub(super) fn wheelchairs_of(&self, companion: usize) -> Vec<u32> {
-        let special = |seat: &usize| !self.is_for_all(*seat);
+        let special = |seat: &usize| self.special_kind(*seat).is_some();
         let before = (0..companion).rev().take_while(|seat| self.beside(seat + 1) && special(seat));
         let after = (companion + 1..self.len()).take_while(|seat| self.beside(*seat) && special(seat));
         before

@@ -40,4 +40,7 @@ pub struct Best {
     pub category: Option<String>,
     /// How far they may be from what people like.
     pub relax: Relax,
+    /// Whether one of them is a wheelchair place, and the others with it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub wheelchair: bool,
 }

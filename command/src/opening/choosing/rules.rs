@@ -18,6 +18,8 @@ pub enum PlaceRule {
     WheelchairKept,
     /// A companion place is held only with its wheelchair place.
     CompanionWithWheelchair,
+    /// The house's seats are held by operators.
+    HouseKept,
 }
 
 impl PlaceRule {
@@ -26,6 +28,7 @@ impl PlaceRule {
         match self {
             Self::NoSingleSeat => "no single free seat may be left while other seats leave none",
             Self::WheelchairKept => "wheelchair places are kept for who needs them",
+            Self::HouseKept => "these seats are kept for the house",
             Self::CompanionWithWheelchair => "a companion place is held only with its wheelchair place",
         }
     }
@@ -37,6 +40,7 @@ pub(in crate::opening) struct PlaceRules {
     pub(super) no_single_seat: bool,
     pub(super) wheelchair_kept: bool,
     pub(super) companion_with_wheelchair: bool,
+    pub(super) house_kept: bool,
 }
 
 impl PlaceRules {
@@ -49,7 +53,13 @@ impl PlaceRules {
             no_single_seat: policy.no_single_seat,
             wheelchair_kept: kept == Some(true),
             companion_with_wheelchair: policy.companion_with_wheelchair && kept != Some(false),
+            house_kept: true,
         }
+    }
+
+    /// The house makes the rules; there is none for it.
+    pub(in crate::opening) fn of_the_house() -> Self {
+        Self::default()
     }
 
     /// Which of `seats` are not for who asks for all of them, and by which rule.
@@ -68,6 +78,7 @@ impl PlaceRules {
                 let alone = !places.is_empty() && !places.iter().any(|place| seats.contains(place));
                 alone.then_some((*seat, PlaceRule::CompanionWithWheelchair))
             }
+            Some(SeatKind::House) if self.house_kept => Some((*seat, PlaceRule::HouseKept)),
             _ => None,
         };
         seats.iter().filter_map(broken).collect()

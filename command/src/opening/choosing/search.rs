@@ -20,7 +20,7 @@ pub(in crate::opening) struct Score {
 }
 
 /// Some free seats.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::opening) struct Choice {
     pub(in crate::opening) score: Score,
     pub(in crate::opening) seats: Vec<u32>,
@@ -44,6 +44,8 @@ pub(in crate::opening) struct Survey<'a> {
     far: Vec<u32>,
     /// Of the seats before each: how many are not of the asked category.
     unwanted: Vec<u32>,
+    /// The seat that must be among those that are chosen, if one must.
+    with: Option<usize>,
 }
 
 /// Seats side by side.
@@ -69,6 +71,7 @@ impl<'a> Survey<'a> {
             run_of: Vec::with_capacity(seats),
             far: Vec::with_capacity(seats + 1),
             unwanted: Vec::with_capacity(seats + 1),
+            with: None,
         };
         let (mut far, mut unwanted) = (0, 0);
         for seat in 0..seats {
@@ -82,6 +85,16 @@ impl<'a> Survey<'a> {
         survey.far.push(far);
         survey.unwanted.push(unwanted);
         survey
+    }
+
+    /// The same survey, for choices with `seat` among them.
+    pub(in crate::opening) fn with(self, seat: usize) -> Self {
+        Self { with: Some(seat), ..self }
+    }
+
+    /// Whether seats from `start` on have the one that they must.
+    fn has(&self, start: usize, count: usize) -> bool {
+        self.with.is_none_or(|seat| (start..start + count).contains(&seat))
     }
 
     /// A free seat goes on with the run before it, or begins the next one.
@@ -143,6 +156,9 @@ impl<'a> Survey<'a> {
         for run in self.runs.iter().filter(|run| run.len() >= count) {
             for start in run.start..=run.end - count {
                 let Some(Part { singles, far }) = self.part(run, start, count) else { continue };
+                if !self.has(start, count) {
+                    continue;
+                }
                 let relaxed = if singles == 0 { Relax::Nothing } else { Relax::Single };
                 let found = (Score { relaxed, alone: 0, singles, far }, start);
                 best = Some(best.map_or(found, |best| best.min(found)));
@@ -158,6 +174,9 @@ impl<'a> Survey<'a> {
                 for start in run.start..=run.end - front {
                     let Some(first) = self.part(run, start, front) else { continue };
                     self.touching(start..start + front, count - front, |behind, second| {
+                        if !self.has(start, front) && !self.has(behind, count - front) {
+                            return;
+                        }
                         let alone = u32::from(front == 1) + u32::from(count - front == 1);
                         let (singles, far) = (first.singles + second.singles, first.far + second.far);
                         let score = Score { relaxed: Relax::Split, alone, singles, far };

@@ -31,6 +31,7 @@ fn sketch() -> impl Strategy<Value = Sketch> {
         1 => Just(Some(SeatKind::Wheelchair)),
         1 => Just(Some(SeatKind::Companion)),
         1 => Just(Some(SeatKind::RestrictedView)),
+        1 => Just(Some(SeatKind::House)),
     ];
     (any::<bool>(), prop::bool::weighted(0.15), any::<bool>(), kind)
         .prop_map(|(taken, aisle_before, prime, kind)| Sketch { taken, aisle_before, prime, kind })
@@ -91,7 +92,8 @@ impl Hall {
 }
 
 fn is_open(sketch: &Sketch) -> bool {
-    !sketch.taken && !matches!(sketch.kind, Some(SeatKind::Wheelchair | SeatKind::Companion))
+    let for_all = matches!(sketch.kind, None | Some(SeatKind::RestrictedView));
+    !sketch.taken && for_all
 }
 
 fn apart(a: &Seen, b: &Seen) -> f64 {
@@ -101,6 +103,8 @@ fn apart(a: &Seen, b: &Seen) -> f64 {
 /// Every set of free seats, with its score if it is one that may be chosen.
 struct Exhaustive {
     seats: Vec<Seen>,
+    /// Which are free for who asks.
+    open: Vec<bool>,
     usual_gap: f64,
     far: Vec<u32>,
 }
@@ -123,7 +127,8 @@ impl Exhaustive {
             _ => (far / farthest * 10_000.0).round() as u32,
         };
         let far = seats.iter().zip(&from_focal).map(far).collect();
-        Self { seats, usual_gap, far }
+        let open = seats.iter().map(|seat| is_open(&seat.sketch)).collect();
+        Self { seats, open, usual_gap, far }
     }
 
     fn neighbours(&self, a: usize, b: usize) -> bool {
@@ -167,17 +172,29 @@ impl Exhaustive {
     }
 
     fn is_left_single(&self, seat: usize, chosen: &[usize]) -> bool {
-        let is_left = |s: usize| is_open(&self.seats[s].sketch) && !chosen.contains(&s);
+        let is_left = |s: usize| self.open[s] && !chosen.contains(&s);
         let beside: Vec<usize> = (0..self.seats.len()).filter(|s| self.neighbours(seat, *s)).collect();
         is_left(seat) && beside.iter().any(|s| chosen.contains(s)) && !beside.iter().any(|s| is_left(*s))
     }
 
     /// The least score of all sets of `count` seats.
     fn best(&self, count: usize, prime: bool, relax: Relax) -> Option<Score> {
-        let wanted = |s: &usize| is_open(&self.seats[*s].sketch) && (!prime || self.seats[*s].sketch.prime);
+        self.best_with(count, prime, relax, |_| true)
+    }
+
+    /// The least score of those of them that `may` be chosen.
+    fn best_with(
+        &self,
+        count: usize,
+        prime: bool,
+        relax: Relax,
+        may: impl Fn(&[usize]) -> bool,
+    ) -> Option<Score> {
+        let wanted = |s: &usize| self.open[*s] && (!prime || self.seats[*s].sketch.prime);
         let candidates: Vec<usize> = (0..self.seats.len()).filter(wanted).collect();
         sets(&candidates, count)
             .iter()
+            .filter(|chosen| may(chosen))
             .filter_map(|chosen| self.score(chosen))
             .filter(|score| score.relaxed <= relax)
             .min()
@@ -222,6 +239,55 @@ proptest! {
     }
 }
 
+/// The seats that go with a wheelchair place, by the drawing: side by side with
+/// it, with nothing but such places between.
+fn companions_of(hall: &Exhaustive, place: usize) -> Vec<usize> {
+    let kind = |s: usize| hall.seats[s].sketch.kind;
+    let special = |s: usize| matches!(kind(s), Some(SeatKind::Wheelchair | SeatKind::Companion));
+    let linked = |a: usize, b: usize| {
+        let (a, b) = (a.min(b), a.max(b));
+        (a..=b).all(special) && (a..b).all(|s| hall.neighbours(s, s + 1))
+    };
+    let all = 0..hall.seats.len();
+    all.filter(|s| kind(*s) == Some(SeatKind::Companion) && linked(*s, place)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn the_best_seats_with_a_wheelchair_place_are_as_good_as_any_set_with_one(
+        hall in hall(), count in 1usize..=4, prime in any::<bool>(), relax in relax(),
+    ) {
+        let floor = Floor::new(&hall.plan());
+        let category = prime.then(|| floor.category("Prime").unwrap());
+        let (mut found, mut best) = (None, None);
+        for place in floor.wheelchair_places() {
+            let mut exhaustive = Exhaustive::new(&hall);
+            let taken = |s: usize| exhaustive.seats[s].sketch.taken;
+            let is_for_them = |s: usize| {
+                s == place || floor.is_for_all(s) || floor.is_companion_of(s, place)
+            };
+            if taken(place) {
+                continue;
+            }
+            let free = |s: usize| !taken(s) && is_for_them(s);
+            let survey = Survey::new(&floor, category, |seat| floor.far(seat), free).with(place);
+            if let Some(choice) = survey.best(count, relax) {
+                prop_assert!(choice.seats.contains(&(place as u32)), "{:?}", choice);
+                prop_assert_eq!(choice.seats.len(), count);
+                found = found.into_iter().chain([choice.score]).min();
+            }
+            for s in companions_of(&exhaustive, place).into_iter().chain([place]) {
+                exhaustive.open[s] = !exhaustive.seats[s].sketch.taken;
+            }
+            let score = exhaustive.best_with(count, prime, relax, |chosen| chosen.contains(&place));
+            best = best.into_iter().chain(score).min();
+        }
+        prop_assert_eq!(found, best);
+    }
+}
+
 /// The rules by the drawing: which seats of `chosen` are not for who asks.
 fn kept_from(
     hall: &Exhaustive,
@@ -251,6 +317,9 @@ fn kept_from(
                 broken.push((*seat as u32, PlaceRule::CompanionWithWheelchair));
             }
         }
+        if kind(*seat) == Some(SeatKind::House) && rules.house_kept {
+            broken.push((*seat as u32, PlaceRule::HouseKept));
+        }
     }
     broken
 }
@@ -260,7 +329,7 @@ proptest! {
 
     #[test]
     fn the_rules_about_seats_are_as_whoever_looks_at_the_hall_sees_them(
-        hall in hall(), picks in vec(any::<prop::sample::Index>(), 1..=4), switches in any::<[bool; 4]>(),
+        hall in hall(), picks in vec(any::<prop::sample::Index>(), 1..=4), switches in any::<[bool; 5]>(),
     ) {
         let exhaustive = Exhaustive::new(&hall);
         let floor = Floor::new(&hall.plan());
@@ -268,8 +337,8 @@ proptest! {
         chosen.sort_unstable();
         chosen.dedup();
         let seats: Vec<u32> = chosen.iter().map(|seat| *seat as u32).collect();
-        let [no_single_seat, wheelchair_kept, companion_with_wheelchair, wheelchair] = switches;
-        let rules = PlaceRules { no_single_seat, wheelchair_kept, companion_with_wheelchair };
+        let [no_single_seat, wheelchair_kept, companion_with_wheelchair, house_kept, wheelchair] = switches;
+        let rules = PlaceRules { no_single_seat, wheelchair_kept, companion_with_wheelchair, house_kept };
         prop_assert_eq!(
             rules.not_for_you(&floor, &seats, wheelchair),
             kept_from(&exhaustive, rules, &chosen, wheelchair)

@@ -51,7 +51,7 @@ pub(super) fn cinema_with(policy: Policy, names: &[&str]) -> Given {
 }
 
 fn asked(count: u32, category: Option<&str>, relax: Relax) -> Command {
-    let best = Best { count, category: category.map(str::to_owned), relax };
+    let best = Best { count, category: category.map(str::to_owned), relax, wheelchair: false };
     Command::HoldBest { hold: hold_id(1), ticket: ANN, showing: showing_id(EVENING), best }
 }
 
@@ -130,13 +130,34 @@ fn wheelchair_and_companion_places_are_nobodys_best_seats() {
 }
 
 #[test]
+fn the_best_seats_with_a_wheelchair_have_one_place_for_it_and_the_others_with_that() {
+    let with = |count, relax| {
+        let best = Best { count, category: None, relax, wheelchair: true };
+        Command::HoldBest { hold: hold_id(1), ticket: ANN, showing: showing_id(EVENING), best }
+    };
+    let nothing = Relax::Nothing;
+    cinema_where_ben_has(&[]).when(with(1, Relax::Single)).then(held_by_ann(&["E10"]));
+    cinema_where_ben_has(&[]).when(with(2, nothing)).then(held_by_ann(&["E9", "E10"]));
+    cinema_where_ben_has(&[]).when(with(3, nothing)).then(held_by_ann(&["E8", "E9", "E10"]));
+    only_free(&["E10", "E9", "D9", "D10"]).when(with(3, nothing)).then_refused(no_such(
+        3,
+        4,
+        Some(Relax::Split),
+    ));
+    only_free(&["E10", "E9", "D9", "D10"])
+        .when(with(3, Relax::Split))
+        .then(held_by_ann(&["D9", "E9", "E10"]));
+    cinema_where_ben_has(&["E10"]).when(with(2, Relax::Split)).then_refused(no_such(2, 0, None));
+}
+
+#[test]
 fn who_asks_for_the_best_seats_may_hold_as_many_as_anybody() {
     cinema_where_ben_has(&[]).when(best(0)).then_invalid("best.count");
     let refusal = Refusal::TooManySeats { max_seats: 4, held: 0, booked: 0 };
     cinema_where_ben_has(&[]).when(best(5)).then_refused(refusal.clone());
     cinema_where_ben_has(&[]).when(best(u32::MAX)).then_refused(refusal);
     let showing = showing_id("never");
-    let ask = Best { count: 1, category: None, relax: Relax::Nothing };
+    let ask = Best { count: 1, category: None, relax: Relax::Nothing, wheelchair: false };
     let command =
         |ticket: Ticket, showing| Command::HoldBest { hold: hold_id(1), ticket, showing, best: ask.clone() };
     let inside = cinema_where_ben_has(&[]);

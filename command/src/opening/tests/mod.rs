@@ -7,6 +7,7 @@ mod claims;
 mod draw;
 mod facts;
 mod holds;
+mod house;
 mod ids;
 mod joining;
 mod places;

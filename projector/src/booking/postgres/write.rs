@@ -101,10 +101,14 @@ async fn add_showing(
         .bind(showing.plan.as_str());
     insert.execute(&mut *connection).await?;
     let (mut seats, mut states) = (Vec::new(), Vec::new());
+    let blocked = plan.details.blocked_at_first();
     for seat in plan.seating.seats() {
-        let blocked = plan.details.blocked.contains_key(&seat.seat_guid);
         seats.push(seat.seat_guid.as_str());
-        states.push(seat_code(if blocked { SeatState::Blocked } else { SeatState::Free }));
+        states.push(seat_code(if blocked.contains(&seat.seat_guid) {
+            SeatState::Blocked
+        } else {
+            SeatState::Free
+        }));
     }
     let insert = sqlx::query(
         "INSERT INTO seats (opening, showing, seat, state, version)
