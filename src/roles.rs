@@ -1,6 +1,7 @@
 //! The roles, and how each is wired.
 
 pub(crate) mod command;
+mod gate;
 pub(crate) mod key;
 pub(crate) mod migrate;
 mod parts;

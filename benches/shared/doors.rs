@@ -63,19 +63,24 @@ pub(crate) async fn serve_bare(address: SocketAddr, routes: axum::Router) {
 
 /// Starts `usher serve` as it ships, with an opening that opens then.
 pub(crate) fn usher(directory: &Path, opens_at: &str, closes_at: &str) -> (Process, SocketAddr) {
+    let body = serde_json::json!({
+        "title": "The premiere", "opens_at": opens_at, "closes_at": closes_at,
+        "policy": {"capacity": 1}
+    });
+    usher_with(directory, &body)
+}
+
+/// The same with an opening of which all is said.
+pub(crate) fn usher_with(directory: &Path, body: &serde_json::Value) -> (Process, SocketAddr) {
     let address = free_address();
     let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
     command.arg("serve").env("USHER_DATA__DIR", directory).env("USHER_HTTP__LISTEN", address.to_string());
     command.env("USHER_AUTH__OPERATOR_KEY", OPERATOR_KEY).stdout(Stdio::null()).stderr(Stdio::null());
     let process = Process(command.spawn().unwrap());
     wait_until_ready(address);
-    let body = serde_json::json!({
-        "title": "The premiere", "opens_at": opens_at, "closes_at": closes_at,
-        "policy": {"capacity": 1}
-    });
     block_on(async {
         let request = reqwest::Client::new().put(format!("http://{address}/v1/openings/premiere-2026"));
-        let answer = request.bearer_auth(OPERATOR_KEY).json(&body).send().await.unwrap();
+        let answer = request.bearer_auth(OPERATOR_KEY).json(body).send().await.unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
     });
     (process, address)
@@ -107,6 +112,20 @@ fn wait_until<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// What is answered at `url`.
+pub(crate) fn get(url: &str) -> Vec<u8> {
+    block_on(async { reqwest::get(url).await.unwrap().bytes().await.unwrap().to_vec() })
+}
+
+/// Runs a part of the benchmark as a process of its own; the figures that it
+/// prints.
+pub(crate) fn run(name: &str, address: SocketAddr) -> Vec<f64> {
+    let output = part(name, address).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    printed.split_whitespace().map(|figure| figure.parse().unwrap()).collect()
 }
 
 /// What a load measured.

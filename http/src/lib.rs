@@ -6,6 +6,7 @@
 pub mod as_of;
 pub mod auth;
 pub mod body;
+mod bounded;
 pub mod description;
 pub mod etag;
 mod operations;

@@ -1,29 +1,16 @@
-//! The layers around all routes, and serving.
+//! What is around all routes, and serving.
 
-use std::borrow::Cow;
 use std::future::Future;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use tower_http::catch_panic::CatchPanicLayer;
-use tracing::{debug, error};
+use axum::http::StatusCode;
 
+use crate::bounded::Around;
 pub use crate::operations::{Operations, Readiness, operations};
 use crate::peer::Peer;
-use crate::problem::{Fault, Problem};
+use crate::problem::Problem;
 use crate::stall::Impatient;
-use crate::times::Times;
-
-/// Which request it is, in the log of every instance that it passes.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest request id that is taken from a caller, in bytes.
-const MAX_REQUEST_ID: usize = 64;
 
 /// A reader that takes nothing for so long is gone, or means harm.
 const STALLED: Duration = Duration::from_secs(60);
@@ -37,8 +24,8 @@ pub struct Limits {
     pub timeout: Duration,
 }
 
-/// Puts the layers around all routes: body limit, timeout, request ids,
-/// measurements, and problems instead of bare errors.
+/// Puts around all routes: body limit, timeout, request ids, measurements, and
+/// problems instead of bare errors.
 pub fn layered(router: Router, limits: Limits) -> Router {
     router
         .fallback(|| async { Problem::not_found("there is no such route") })
@@ -49,82 +36,7 @@ pub fn layered(router: Router, limits: Limits) -> Router {
                 "This route has no such method",
             )
         })
-        .layer(DefaultBodyLimit::max(limits.body_bytes))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(axum::middleware::from_fn_with_state(Arc::new((limits, Times::default())), bounded))
-}
-
-fn panicked(payload: Box<dyn std::any::Any + Send>) -> Response {
-    let text = payload.downcast_ref::<&str>().map(|text| Cow::Borrowed(*text));
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(|text| Cow::Borrowed(text.as_str())));
-    let text = text.unwrap_or(Cow::Borrowed("something that is no text"));
-    Problem::internal(format_args!("a handler panicked: {text}")).into_response()
-}
-
-/// Bounds, counts and times each request by its route, and logs each fault of
-/// ours once.
-async fn bounded(
-    State(around): State<Arc<(Limits, Times)>>,
-    mut request: Request<Body>,
-    next: Next,
-) -> Response {
-    let (limits, times) = &*around;
-    let start = Instant::now();
-    let id = request_id(request.headers_mut());
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = method_name(request.method());
-    let mut response = match tokio::time::timeout(limits.timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => timed_out(limits.timeout).into_response(),
-    };
-    let took = start.elapsed();
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    let status = response.status();
-    times.record(method, route, status, took);
-    let id_text = id.to_str().unwrap_or_default();
-    if let Some(Fault(detail)) = response.extensions_mut().remove() {
-        error!(request = id_text, method, route, detail, "a request failed for a fault of ours");
-    }
-    let (status, took_us) = (status.as_u16(), took.as_micros());
-    debug!(request = id_text, method, route, status, took_us, "answered");
-    response.headers_mut().insert(REQUEST_ID, id);
-    response
-}
-
-/// The outcome is not known: what was asked may still happen.
-fn timed_out(after: Duration) -> Problem {
-    Problem::unavailable("timed-out", "no answer in time; ask again, and repeat a command with its id")
-        .with("timeout_s", after.as_secs())
-}
-
-/// The caller's request id, if it is a plain short one, or a new one; noted in
-/// the request, so that it goes along when the request is forwarded.
-fn request_id(headers: &mut HeaderMap) -> HeaderValue {
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let given = headers
-        .get(REQUEST_ID)
-        .filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && id.as_bytes().iter().all(plain));
-    if let Some(id) = given {
-        return id.clone();
-    }
-    let id = HeaderValue::from_str(&format!("{:016x}", rand::random::<u64>()))
-        .unwrap_or(HeaderValue::from_static("none"));
-    headers.insert(REQUEST_ID, id.clone());
-    id
-}
-
-/// A stranger chooses the method: what is counted stays bounded.
-fn method_name(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::PUT => "PUT",
-        Method::POST => "POST",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
+        .layer(Around::new(limits))
 }
 
 /// Serves `router` until `stop` is done, then finishes what is under way. A
@@ -144,12 +56,16 @@ pub async fn serve(
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::extract::Request;
     use axum::http::header;
+    use axum::response::Response;
     use axum::routing::{get, post};
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tower::ServiceExt;
 
     use super::*;
+    use crate::bounded::REQUEST_ID;
 
     const LIMITS: Limits = Limits { body_bytes: 8, timeout: Duration::from_secs(30) };
 

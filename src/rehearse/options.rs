@@ -83,6 +83,9 @@ pub(crate) struct Mix {
     /// Hold seats and do not pay.
     #[arg(long, value_name = "PERCENT", default_value_t = 15.0, value_parser = percent)]
     pub(crate) no_pay: f64,
+    /// Pay only when their hold has run out.
+    #[arg(long, value_name = "PERCENT", default_value_t = 3.0, value_parser = percent)]
+    pub(crate) pay_late: f64,
     /// Send a command again that was answered, each time.
     #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = percent)]
     pub(crate) repeat: f64,
@@ -107,6 +110,11 @@ impl Options {
     /// Admissions a minute.
     pub(super) fn rate(&self) -> u32 {
         self.rate.unwrap_or((self.visitors / 4).max(LEAST_RATE))
+    }
+
+    /// How long a hold lasts.
+    pub(super) fn hold_for_s(&self) -> u32 {
+        (self.visit * 3).max(15)
     }
 
     /// People in the seat window: as many as the rate brings in while one of

@@ -99,14 +99,16 @@ pub(super) struct Plan {
 impl Plan {
     /// The plan of this visitor, with the dice for what chance decides later.
     pub(super) fn of(visitor: u32, options: &Options) -> (Self, Dice) {
-        let Mix { listen, reload, away, leave, no_show, no_pay, .. } = options.mix;
+        let Mix { listen, reload, away, leave, no_show, no_pay, pay_late, .. } = options.mix;
         let mut dice = Dice::new(options.seed, visitor);
         let wave_ms = u64::from(options.over) * 1_000;
         let waits_ms = options.expected_ms();
         let arrives_ms = arrival(dice.roll(), wave_ms);
         let visit_ms = u64::from(options.visit) * 1_000;
         let chooses_ms = dice.about(visit_ms * 2 / 5);
-        let pays_ms = dice.about(visit_ms * 3 / 5);
+        let in_time_ms = dice.about(visit_ms * 3 / 5);
+        let too_late_ms = u64::from(options.hold_for_s()) * 1_000 + dice.between(500, 5_000);
+        let pays_ms = if dice.chance(pay_late) { too_late_ms } else { in_time_ms };
         let mut sometimes = |percent, value: u64| dice.chance(percent).then(|| dice.below(value));
         let reloads_ms = sometimes(reload, waits_ms);
         let away_after = sometimes(away, waits_ms);
@@ -201,7 +203,8 @@ mod tests {
 
     #[test]
     fn the_mix_is_what_was_asked_for() {
-        let all = options("--visitors 20000 --no-show 5 --listen 10 --leave 3 --no-pay 20 --away 0");
+        let all =
+            options("--visitors 20000 --no-show 5 --listen 10 --leave 3 --no-pay 20 --pay-late 6 --away 0");
         let plans = plans(&all);
         let share = |of: fn(&Plan) -> bool| {
             plans.iter().filter(|plan| of(plan)).count() as f64 * 100.0 / plans.len() as f64
@@ -212,6 +215,7 @@ mod tests {
         assert!(near(share(|plan| plan.listens), 10.0));
         assert!(near(share(|plan| plan.leaves_ms.is_some()), 3.0));
         assert!(near(share(|plan| plan.ending != Ending::Pays), 20.0));
+        assert!(near(share(|plan| plan.pays_ms > 30_000), 6.0));
         assert!(near(share(|plan| plan.away.is_some()), 0.0));
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn policy(options: &Options, merchant: bool) -> Value {
         "admissions_per_minute": options.rate(),
         "enter_within_s": (lasts_s / 4).clamp(10, 60),
         "stay_for_s": (options.visit * 5).max(30),
-        "hold_for_s": (options.visit * 3).max(15),
+        "hold_for_s": options.hold_for_s(),
         "away_after_s": (lasts_s / 2).clamp(10, 120),
         "max_seats": 4,
         "payment": if merchant { "merchant" } else { "none" },

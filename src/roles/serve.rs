@@ -5,13 +5,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{self, Next};
-use axum::response::IntoResponse;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -22,7 +18,6 @@ use usher_events::log::Log;
 use usher_events::log::embedded::{EmbeddedLog, OpenError};
 use usher_events::time::Timestamp;
 use usher_http::auth::{self, KeyConfig, KeyKind, Keys};
-use usher_http::problem::Problem;
 use usher_http::server::Readiness;
 use usher_projector::booking::memory::MemoryBookings;
 use usher_projector::dead_letter::{DeadLetters, Logged};
@@ -32,6 +27,7 @@ use usher_projector::store::Store;
 use usher_query::{QueryConfig, QueryState};
 
 use super::RoleError;
+use super::gate::Gate;
 use super::parts::{self, Surroundings};
 use super::subjects;
 use super::webhooks::Webhooks;
@@ -100,7 +96,7 @@ pub(crate) async fn run(config: Config, sample: bool, stop: CancellationToken) -
     openapi.merge(of_queries);
     openapi.merge(described);
 
-    let start = Start { readiness: Readiness::default(), started: Arc::default() };
+    let start = Start { readiness: Readiness::default(), gate: Gate::default() };
     let routes = start.gate(commands.merge(queries).merge(of_webhooks)).merge(crate::pages::router());
     let surroundings = Surroundings { readiness: start.readiness.clone(), metrics };
     let serving = parts::serve(&config, listener, routes, openapi, surroundings, stop.clone());
@@ -144,24 +140,14 @@ fn open(dir: &Path, partitions: u32) -> Result<Arc<dyn Log>, RoleError> {
 #[derive(Clone)]
 struct Start {
     readiness: Readiness,
-    started: Arc<AtomicBool>,
+    gate: Gate,
 }
 
 impl Start {
-    /// Keeps `routes` closed until the start is finished: views that are
-    /// half read would answer wrongly.
+    /// Keeps `routes` closed until the start is finished.
     fn gate(&self, routes: Router) -> Router {
         self.readiness.set("log", Err("is being read".to_owned()));
-        let started = Arc::clone(&self.started);
-        routes.layer(middleware::from_fn(move |request: Request, next: Next| {
-            let started = started.load(Ordering::Acquire);
-            async move {
-                if started {
-                    return next.run(request).await;
-                }
-                Problem::unavailable("starting", "the log is being read; come again").into_response()
-            }
-        }))
+        routes.layer(self.gate.clone())
     }
 
     /// Waits until `all` is read, adds the sample if it is wanted, and opens.
@@ -172,7 +158,7 @@ impl Start {
         if let Some(state) = sample {
             add_sample(state).await?;
         }
-        self.started.store(true, Ordering::Release);
+        self.gate.open();
         self.readiness.set("log", Ok(()));
         info!("ready");
         Ok(())

@@ -1,16 +1,19 @@
 //! Whole openings, rehearsed: the README's line, and one whose owner is killed
 //! in the middle.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use usher_events::event::Event;
+use usher_events::ids::SeatId;
 
-use crate::ALONE;
 use crate::crowd::Doors;
 use crate::process::{OPERATOR_KEY, Process};
 use crate::readme::{lines_of, run};
-use crate::roles::Roles;
+use crate::roles::{PARTITIONS, Roles};
 use crate::servers::Place;
+use crate::{ALONE, log};
 
 const MERCHANT_KEY: &str = "merchant-key-merchant-key-merchant-key";
 const OPENING: &str = "rehearsal-of-a-journey";
@@ -58,45 +61,130 @@ async fn the_readmes_rehearsal_brings_its_own_usher_and_every_rule_holds() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rehearsal_whose_owner_is_killed_in_the_middle_loses_nobody() {
-    let _alone = ALONE.lock().await;
-    let mut place = Place::new().await;
-    place.environment.push(("USHER_AUTH__MERCHANT_KEY".to_owned(), MERCHANT_KEY.to_owned()));
-    let mut roles = Roles::start(&place, 2).await;
+/// Plays an opening over the servers, with the owner killed when so many were
+/// inside; its report, and how many were by then.
+async fn played_with_the_owner_killed(
+    place: &Place,
+    roles: &mut Roles,
+    mix: &str,
+    killed_at: u64,
+) -> (Value, u64) {
     let dir = tempfile::tempdir().unwrap();
     let (commands, query) =
         (format!("{},{}", roles.commands[0].url(), roles.commands[1].url()), roles.query.url());
     let json = dir.path().join("rehearsal.json").display().to_string();
-    let mix = [
-        "--visitors",
-        "600",
-        "--over",
-        "6",
-        "--rate",
-        "2400",
-        "--visit",
-        "2",
-        "--cut",
-        "5",
-        "--repeat",
-        "10",
-    ];
     let at =
         ["rehearse", "--commands", &commands, "--queries", &query, "--opening", OPENING, "--json", &json];
-    let mut rehearsal = Process::start(&[&at[..], &mix[..]].concat(), &place.environment);
-
-    let doors = roles.doors(OPENING);
-    let killed = when_a_third_was_inside(&doors, &mut rehearsal).await;
+    let words: Vec<&str> = at.into_iter().chain(mix.split_whitespace()).collect();
+    let mut rehearsal = Process::start(&words, &place.environment);
+    let killed = when_so_many_were_inside(&roles.doors(OPENING), &mut rehearsal, killed_at).await;
     let owner = roles.owner(OPENING).await;
     roles.commands[owner].kill();
     let ended = rehearsal.ended_within(PATIENCE).await;
     assert_eq!(ended, Some(0), "{}", rehearsal.log());
-    let report = report(&dir);
+    (report(&dir), killed)
+}
+
+async fn place_with_a_merchant() -> Place {
+    let mut place = Place::new().await;
+    place.environment.push(("USHER_AUTH__MERCHANT_KEY".to_owned(), MERCHANT_KEY.to_owned()));
+    place
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rehearsal_whose_owner_is_killed_in_the_middle_loses_nobody() {
+    let _alone = ALONE.lock().await;
+    let place = place_with_a_merchant().await;
+    let mut roles = Roles::start(&place, 2).await;
+    let mix = "--visitors 600 --over 6 --rate 2400 --visit 2 --cut 5 --repeat 10";
+    let (report, killed) = played_with_the_owner_killed(&place, &mut roles, mix, 200).await;
     all_held(&report, 600);
     assert!(report["verdict"]["source"].as_str().unwrap().contains(&place.topic));
     let after = report["verdict"]["totals"]["entered"].as_u64().unwrap();
     assert!(after > killed, "others entered after the owner was killed: {after} and {killed}");
+}
+
+/// What each seat is, by the log.
+fn seats_by_the_log(events: &[Event]) -> BTreeMap<String, &'static str> {
+    let mut seats = BTreeMap::new();
+    let mut set = |ids: &[SeatId], state| {
+        seats.extend(ids.iter().map(|id| (id.to_string(), state)));
+    };
+    for event in events {
+        match event {
+            Event::OpeningScheduled(event) => {
+                let all = event.plans.values().flat_map(|plan| plan.seating.seats());
+                set(&all.map(|seat| seat.seat_guid.clone()).collect::<Vec<_>>(), "free");
+            }
+            Event::SeatsHeld(event) => set(&event.seats, "held"),
+            Event::HoldReleased(event) => set(&event.released.seats, "free"),
+            Event::HoldsExpired(event) => {
+                event.holds.iter().for_each(|hold| set(&hold.released.seats, "free"));
+            }
+            Event::VisitsEnded(event) => {
+                let released = event.visits.iter().flat_map(|visit| &visit.released);
+                released.for_each(|hold| set(&hold.seats, "free"));
+            }
+            Event::VisitorLeft(event) => event.released.iter().for_each(|hold| set(&hold.seats, "free")),
+            Event::BookingConfirmed(event) => set(&event.seats, "booked"),
+            Event::HoldSwapped(_) | Event::BookingCancelled(_) => panic!("nobody does it here: {event:?}"),
+            _ => {}
+        }
+    }
+    seats
+}
+
+/// Waits until nobody is inside any more, and no hold is live.
+async fn everything_ran_out(doors: &Doors) -> Value {
+    let begun = Instant::now();
+    loop {
+        let status = doors.query("", "").await.body;
+        if status["inside"] == 0 && status["seats"]["held"] == 0 {
+            return status;
+        }
+        assert!(begun.elapsed() < PATIENCE, "a slot or a seat is lost: {status:#}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_visitors_share_a_thousand_seats_and_none_is_sold_twice_or_lost() {
+    let _alone = ALONE.lock().await;
+    let place = place_with_a_merchant().await;
+    let mut roles = Roles::start(&place, 2).await;
+    let mix = "--visitors 10000 --seats 1000 --over 20 --rate 20000 --capacity 800 --visit 2 \
+               --pay-late 10 --no-pay 20 --cut 2 --repeat 5";
+    let (report, killed) = played_with_the_owner_killed(&place, &mut roles, mix, 1_000).await;
+    let verdict = &report["verdict"];
+    assert_eq!(verdict["held"], true, "{verdict:#}");
+    assert_eq!((&verdict["totals"]["joined"], &report["unfinished"]), (&10_000.into(), &0.into()));
+    assert!(verdict["totals"]["entered"].as_u64().unwrap() > killed + 2_000, "{verdict:#}");
+
+    let doors = roles.doors(OPENING);
+    let status = everything_ran_out(&doors).await;
+    let events = log::valid_events(&log::read_all(&roles.log, PARTITIONS).await);
+    let count = |is: fn(&Event) -> bool| events.iter().filter(|event| is(event)).count();
+    let late = count(|event| matches!(event, Event::BookingConfirmed(event) if event.late));
+    let (refunds, expired) = (
+        count(|event| matches!(event, Event::RefundDue(_))),
+        count(|event| matches!(event, Event::HoldsExpired(_))),
+    );
+    println!("{late} booked late, {refunds} refunds due, {expired} times holds ran out: {}", status["seats"]);
+    assert!(late + refunds > 0 && expired > 0, "payments came late");
+    let by_the_log = seats_by_the_log(&events);
+    let map = doors.query("/showings/showing-1/seats", "").await.body;
+    let seats = map["seats"].as_array().unwrap().iter();
+    let seen: BTreeMap<String, &str> = seats
+        .map(|seat| (seat["seat"].as_str().unwrap().to_owned(), seat["state"].as_str().unwrap()))
+        .collect();
+    assert_eq!(seen.len(), 1_000);
+    assert_eq!(seen, by_the_log, "every seat is what the log says");
+    let many = |state| by_the_log.values().filter(|known| **known == state).count();
+    assert_eq!(
+        status["seats"],
+        serde_json::json!({"free": many("free"), "held": 0, "booked": many("booked")})
+    );
+    assert_eq!(many("free") + many("booked"), 1_000);
 }
 
 #[tokio::test]
@@ -119,14 +207,14 @@ async fn without_a_log_to_read_there_is_no_verdict_and_without_a_key_no_rehearsa
     assert!(refused.log().contains("USHER_AUTH__OPERATOR_KEY"), "{}", refused.log());
 }
 
-/// Waits until a third of the visitors have been inside; how many have.
-async fn when_a_third_was_inside(doors: &Doors, rehearsal: &mut Process) -> u64 {
+/// Waits until so many visitors have been inside; how many have.
+async fn when_so_many_were_inside(doors: &Doors, rehearsal: &mut Process, many: u64) -> u64 {
     let begun = Instant::now();
     loop {
         let status = doors.query("", "").await.body;
         let count = |what: &str| status[what].as_u64().unwrap_or(0);
         let entered = count("inside") + count("done") + count("left");
-        if entered >= 200 {
+        if entered >= many {
             return entered;
         }
         assert!(begun.elapsed() < PATIENCE, "nobody enters: {status:#} {}", rehearsal.log());

@@ -115,16 +115,24 @@ pub fn router(state: CommandState, forwarder: Option<Forwarder>) -> (Router, uto
         .with_state(state.clone())
         .split_for_parts();
     description::complete(&mut openapi);
-    let router = router.layer(Extension(forwarder.clone().map(Relay::new)));
     let rates = state.join_rates;
-    let router = router.layer(from_fn_with_state(Arc::clone(&rates), rates::by_opening));
+    // A layer costs something on each request: there are those that do something.
+    let router = match rates.limit_openings() {
+        true => router.layer(from_fn_with_state(Arc::clone(&rates), rates::by_opening)),
+        false => router,
+    };
     let router = match forwarder {
         Some(forwarder) => {
+            let router = router.layer(Extension(Relay::new(forwarder.clone())));
             let forwarding = Forwarding { writers: state.writers, keys: state.keys, forwarder };
             router.layer(from_fn_with_state(Arc::new(forwarding), forward::to_owner))
         }
         None => router,
     };
     // Where a request comes in; the owner alone knows all joins of an opening.
-    (router.layer(from_fn_with_state(rates, rates::by_address)), openapi)
+    let router = match rates.limit_addresses() {
+        true => router.layer(from_fn_with_state(rates, rates::by_address)),
+        false => router,
+    };
+    (router, openapi)
 }

@@ -56,6 +56,14 @@ impl JoinRates {
         }
     }
 
+    pub(super) fn limit_addresses(&self) -> bool {
+        self.by_address.is_some()
+    }
+
+    pub(super) fn limit_openings(&self) -> bool {
+        self.by_opening.is_some()
+    }
+
     /// Where a request comes from; nothing when it was counted already, by
     /// the instance that passed it on.
     fn origin(&self, request: &Request) -> Option<[u8; 8]> {

@@ -166,13 +166,13 @@ async fn leave(
 async fn presence(
     State(state): State<CommandState>,
     Path((opening, ticket)): Path<(OpeningId, Ticket)>,
-    Extension(relay): Extension<Option<Relay>>,
+    relay: Option<Extension<Relay>>,
     Owner(_actor): Owner,
     headers: HeaderMap,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<Response, Problem> {
     let heard = match (heartbeats::heard(&state.writers, &opening, &ticket), relay) {
-        (Heard::Elsewhere, Some(relay)) => relay.tell(&state.writers, opening, &headers).await?,
+        (Heard::Elsewhere, Some(Extension(relay))) => relay.tell(&state.writers, opening, &headers).await?,
         (heard, _) => heard,
     };
     heartbeats::respond(&ticket, heard)
