@@ -33,9 +33,11 @@ impl Connection {
     pub(crate) async fn ask(&mut self, method: &str, path: &str, bearer: &str, body: &str) -> u16 {
         use std::io::Write;
         self.request.clear();
+        let who =
+            if bearer.is_empty() { String::new() } else { format!("authorization: Bearer {bearer}\r\n") };
         write!(
             self.request,
-            "{method} {OPENING}{path} HTTP/1.1\r\nhost: usher\r\nauthorization: Bearer {bearer}\r\n\
+            "{method} {OPENING}{path} HTTP/1.1\r\nhost: usher\r\n{who}\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len(),
         )

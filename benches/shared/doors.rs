@@ -114,8 +114,9 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// What is answered at `url`.
+/// What is answered at `url`, as soon as the views have it.
 pub(crate) fn get(url: &str) -> Vec<u8> {
+    wait_until(|| async { reqwest::get(url).await.is_ok_and(|answer| answer.status().is_success()) });
     block_on(async { reqwest::get(url).await.unwrap().bytes().await.unwrap().to_vec() })
 }
 

@@ -153,7 +153,7 @@ pub(crate) fn changes_since(
     since: u64,
     as_of: AsOf,
 ) -> Result<Ready, Problem> {
-    let changed = map.seats.iter().filter(|seat| since == 0 || seat.version > since);
+    let changed = map.seats.iter().filter(|seat| seat.version > since);
     let (seats, version) = (written(changed)?, map.version);
     let document =
         SeatsDocument { showing, version, since: Some(since), as_of, seats: Some(&seats), states: None };

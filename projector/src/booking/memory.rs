@@ -213,14 +213,22 @@ impl Bookings {
 }
 
 impl Seats {
+    fn all(&self) -> Vec<SeatView> {
+        self.those(|_| true)
+    }
+
     fn since(&self, since: u64) -> Vec<SeatView> {
-        let changed = self.seats.iter().filter(|(_, (_, version))| since == 0 || *version > since);
+        self.those(|version| version > since)
+    }
+
+    fn those(&self, wanted: impl Fn(u64) -> bool) -> Vec<SeatView> {
+        let wanted = self.seats.iter().filter(|(_, (_, version))| wanted(*version));
         let view = |(seat, (state, version)): (&SeatId, &(SeatState, u64))| SeatView {
             seat: seat.clone(),
             state: *state,
             version: *version,
         };
-        changed.map(view).collect()
+        wanted.map(view).collect()
     }
 }
 
@@ -300,7 +308,7 @@ impl BookingReader for MemoryBookings {
     ) -> Result<AsOf<Option<SeatMap>>, ViewError> {
         self.read(opening, partition, |bookings| {
             let shown = bookings.and_then(|bookings| bookings.showing(showing))?;
-            Some(SeatMap { version: shown.version, seats: shown.since(0) })
+            Some(SeatMap { version: shown.version, seats: shown.all() })
         })
     }
 

@@ -209,7 +209,7 @@ impl BookingReader for PostgresBookings {
         let query = with_place!(
             "SELECT true AS found, showings.version, seats.seat, seats.state, seats.version AS changed_in FROM showings
              LEFT JOIN seats ON seats.opening = showings.opening AND seats.showing = showings.showing
-                            AND ($4 = 0 OR seats.version > $4)
+                            AND seats.version > $4
              WHERE showings.opening = $2 AND showings.showing = $3 AND showings.version >= $4"
         );
         let query = query.bind(partition.cast_signed()).bind(opening.as_str()).bind(showing.as_str());
